@@ -12,5 +12,14 @@
 //! What this crate deliberately lacks: storage, sockets, TLS, devices. It knows no other crate of the
 //! workspace.
 
+pub mod backoff;
 pub mod chain;
+pub mod clock;
+pub mod enrol;
+pub mod event;
+pub mod exchange;
 pub mod ids;
+pub mod intake;
+pub mod member_code;
+pub mod replica;
+pub mod uplink;
