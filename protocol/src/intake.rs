@@ -1,1 +1,310 @@
+//! Central's side of the exchange: what of a request to take, and what to answer.
+//!
+//! Central keeps, per terminal and epoch, a watermark with the chain's value there, and the chain's
+//! value after every event. The decision compares the two histories wherever they overlap:
+//!
+//! - equal and beyond the watermark: the new events are taken;
+//! - equal and wholly behind it: a resend, acknowledged again;
+//! - a hole before the batch: `rewind`, unless a gap notice explains it;
+//! - different: `fork` at the first event that differs. Central takes nothing from such a request;
+//!   the terminal starts a new epoch and sends those events under it.
+//!
+//! A terminal whose newest event lies behind the watermark has been rolled back (a restored disk)
+//! and would reuse numbers: it is told to fork even before it does.
+//!
+//! The decision is a function of its arguments. The caller holds the stream's row locked from
+//! reading the watermark to writing the new one.
 
+use std::collections::BTreeMap;
+
+use crate::chain::{ChainHash, Mark};
+use crate::exchange::{ExchangeRequest, GapNotice, Verdict};
+use crate::ids::Seq;
+
+/// What to do with a request.
+#[derive(Debug)]
+pub struct Decision<'r> {
+    /// What to answer.
+    pub verdict: Verdict,
+    /// The acknowledged mark to answer: the newest place on which both histories are known to agree.
+    pub acked: Mark,
+    /// The stream's new watermark, if it moved.
+    pub watermark: Option<Mark>,
+    /// Events to store, in order.
+    pub accepted: Vec<Accepted<'r>>,
+    /// The gap to record, if the watermark passed one.
+    pub gap: Option<&'r GapNotice>,
+}
+
+/// An event to store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted<'r> {
+    /// Its place, and the chain's value after it.
+    pub mark: Mark,
+    /// Its record, byte for byte.
+    pub record: &'r str,
+}
+
+/// Returns the places whose stored chain value [`decide`] wants to see, in order. Few: what the batch
+/// overlaps with, and the terminal's two marks.
+pub fn places_to_compare(stored: Option<&Mark>, request: &ExchangeRequest) -> Vec<Seq> {
+    let Some(stored) = stored else {
+        return Vec::new();
+    };
+    let mut places = vec![request.acked.seq, request.head.seq];
+    if let Some(batch) = &request.batch {
+        let overlap_end = batch.last().min(stored.seq);
+        places.extend((batch.first.before().0..=overlap_end.0).map(Seq));
+    }
+    places.retain(|place| *place > Seq::ZERO && *place < stored.seq);
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
+/// Decides on a request. `stored` is the stream's watermark, `None` for an epoch never seen;
+/// `chains` holds the stored chain values of [`places_to_compare`], as far as there are any (events
+/// inside a recorded gap have none).
+pub fn decide<'r>(
+    stored: Option<&Mark>,
+    chains: &BTreeMap<Seq, ChainHash>,
+    request: &'r ExchangeRequest,
+) -> Decision<'r> {
+    let history = History {
+        watermark: stored
+            .copied()
+            .unwrap_or_else(|| Mark::genesis(request.epoch)),
+        genesis: Mark::genesis(request.epoch),
+        chains,
+    };
+    let (start, gap) = match passed_gap(&history, request) {
+        Some((start, gap)) => (start, Some(gap)),
+        None => (history.watermark, None),
+    };
+    let mut decision = match &request.batch {
+        Some(batch) if !batch.events.is_empty() => decide_batch(&history, start, request),
+        Some(_) | None => decide_poll(&history, start, request),
+    };
+    if matches!(decision.verdict, Verdict::Ok) && gap.is_some() {
+        decision.gap = gap;
+        decision.watermark = decision.watermark.or(Some(start));
+    }
+    decision
+}
+
+struct History<'c> {
+    watermark: Mark,
+    genesis: Mark,
+    chains: &'c BTreeMap<Seq, ChainHash>,
+}
+
+impl History<'_> {
+    /// The stored chain value at a place, where there is one.
+    fn at(&self, seq: Seq) -> Option<ChainHash> {
+        if seq == self.watermark.seq {
+            return Some(self.watermark.chain);
+        }
+        if seq == Seq::ZERO {
+            return Some(self.genesis.chain);
+        }
+        self.chains.get(&seq).copied()
+    }
+
+    fn agrees(&self, mark: &Mark) -> Agreement {
+        if mark.seq > self.watermark.seq {
+            return Agreement::Beyond;
+        }
+        match self.at(mark.seq) {
+            Some(chain) if chain == mark.chain => Agreement::Equal,
+            Some(_) => Agreement::Different,
+            None => Agreement::NotKept,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Agreement {
+    Equal,
+    Different,
+    /// Central holds no chain value there.
+    NotKept,
+    /// The place lies beyond the watermark.
+    Beyond,
+}
+
+/// A gap notice counts when it begins at or before the place that central waits for, ends beyond the
+/// watermark, and the batch goes on where it ends.
+fn passed_gap<'r>(
+    history: &History<'_>,
+    request: &'r ExchangeRequest,
+) -> Option<(Mark, &'r GapNotice)> {
+    let gap = request.gap.as_ref()?;
+    let wanted = history.watermark.seq.next();
+    let follows = request
+        .batch
+        .as_ref()
+        .is_none_or(|batch| batch.first == gap.to.next());
+    (gap.from <= wanted && gap.to >= wanted && gap.to <= request.head.seq && follows).then_some((
+        Mark {
+            seq: gap.to,
+            chain: gap.after,
+        },
+        gap,
+    ))
+}
+
+fn decide_batch<'r>(
+    history: &History<'_>,
+    start: Mark,
+    request: &'r ExchangeRequest,
+) -> Decision<'r> {
+    let Some(batch) = &request.batch else {
+        return decide_poll(history, start, request);
+    };
+    let before = Mark {
+        seq: batch.first.before(),
+        chain: batch.before,
+    };
+    if before.seq > start.seq {
+        return answer(
+            Verdict::Rewind {
+                to: start.seq.next(),
+            },
+            agreed(history, request),
+        );
+    }
+    let joins = if before.seq == start.seq {
+        if before.chain == start.chain {
+            Agreement::Equal
+        } else {
+            Agreement::Different
+        }
+    } else {
+        history.agrees(&before)
+    };
+    match joins {
+        Agreement::Equal | Agreement::NotKept => {}
+        Agreement::Different | Agreement::Beyond => return diverged_before(history, request),
+    }
+    let mut mark = before;
+    let mut accepted = Vec::new();
+    for record in &batch.events {
+        let next = mark.next(record.get().as_bytes());
+        if next.seq > start.seq {
+            accepted.push(Accepted {
+                mark: next,
+                record: record.get(),
+            });
+        } else if history.agrees(&next) == Agreement::Different
+            || (next.seq == start.seq && next.chain != start.chain)
+        {
+            return answer(Verdict::Fork { at: next.seq }, mark);
+        }
+        mark = next;
+    }
+    if request.head.seq < history.watermark.seq && mark.seq >= request.head.seq {
+        return answer(
+            Verdict::Fork {
+                at: request.head.seq.next(),
+            },
+            mark,
+        );
+    }
+    Decision {
+        verdict: Verdict::Ok,
+        acked: mark,
+        watermark: (mark.seq > history.watermark.seq).then_some(mark),
+        accepted,
+        gap: None,
+    }
+}
+
+fn decide_poll<'r>(
+    history: &History<'_>,
+    start: Mark,
+    request: &'r ExchangeRequest,
+) -> Decision<'r> {
+    let head = &request.head;
+    if head.seq > start.seq {
+        // It has more than central: either it is about to send it, or it takes for acknowledged
+        // what central lost.
+        let agreed = agreed(history, request);
+        let verdict = if request.acked.seq > start.seq {
+            Verdict::Rewind {
+                to: start.seq.next(),
+            }
+        } else {
+            Verdict::Ok
+        };
+        return answer(verdict, agreed);
+    }
+    if start.seq > history.watermark.seq {
+        // A gap notice took the watermark to the terminal's newest place.
+        return Decision {
+            watermark: Some(start),
+            ..answer(Verdict::Ok, start)
+        };
+    }
+    match history.agrees(head) {
+        Agreement::Equal | Agreement::NotKept if head.seq == history.watermark.seq => {
+            answer(Verdict::Ok, history.watermark)
+        }
+        Agreement::Equal | Agreement::NotKept => answer(
+            Verdict::Fork {
+                at: head.seq.next(),
+            },
+            *head,
+        ),
+        Agreement::Different | Agreement::Beyond => diverged_before(history, request),
+    }
+}
+
+/// The histories differ somewhere before what this request shows. If the terminal still has the
+/// events since its own acknowledged mark, ask for them to find the first that differs.
+fn diverged_before<'r>(history: &History<'_>, request: &'r ExchangeRequest) -> Decision<'r> {
+    let acked = request.acked;
+    let shown_from = request.batch.as_ref().map(|batch| batch.first);
+    match history.agrees(&acked) {
+        Agreement::Equal | Agreement::NotKept
+            if acked.seq < request.head.seq && shown_from != Some(acked.seq.next()) =>
+        {
+            answer(
+                Verdict::Rewind {
+                    to: acked.seq.next(),
+                },
+                acked,
+            )
+        }
+        // Even what it takes for acknowledged differs: what it holds beyond that is all it can give.
+        Agreement::Equal | Agreement::NotKept | Agreement::Different | Agreement::Beyond => answer(
+            Verdict::Fork {
+                at: acked.seq.next(),
+            },
+            acked,
+        ),
+    }
+}
+
+/// The newest of the terminal's marks on which both agree.
+fn agreed(history: &History<'_>, request: &ExchangeRequest) -> Mark {
+    if history.agrees(&request.acked) == Agreement::Equal {
+        request.acked
+    } else if request.acked.seq > history.watermark.seq {
+        history.watermark
+    } else {
+        history.genesis
+    }
+}
+
+fn answer<'r>(verdict: Verdict, acked: Mark) -> Decision<'r> {
+    Decision {
+        verdict,
+        acked,
+        watermark: None,
+        accepted: Vec::new(),
+        gap: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

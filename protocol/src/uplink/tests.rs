@@ -1,0 +1,214 @@
+#![expect(clippy::disallowed_methods, reason = "any origin of time will do")]
+
+use super::*;
+use crate::ids::Epoch;
+
+const EPOCH: Epoch = Epoch(1);
+
+fn mark(events: u64) -> Mark {
+    (0..events).fold(Mark::genesis(EPOCH), |m, n| m.next(&n.to_le_bytes()))
+}
+
+fn idle(acked: u64, head: u64) -> (Uplink, Instant) {
+    (
+        Uplink::new(UplinkConfig::default(), mark(acked), mark(head)),
+        Instant::now(),
+    )
+}
+
+fn answered(uplink: &mut Uplink, verdict: Verdict, acked: u64, now: Instant) -> Option<Outcome> {
+    uplink.handle_answer(
+        &verdict,
+        mark(acked),
+        false,
+        uplink.acked().seq.next(),
+        now,
+        0,
+    )
+}
+
+#[test]
+fn the_first_exchange_is_not_held_and_the_next_is_a_long_poll() {
+    let (mut uplink, now) = idle(0, 0);
+    assert_eq!(
+        uplink.poll_action(now),
+        Some(Action::SendPoll {
+            wait: Duration::ZERO
+        })
+    );
+    assert_eq!(uplink.poll_action(now), None);
+    answered(&mut uplink, Verdict::Ok, 0, now);
+    assert_eq!(uplink.line(), Line::Online);
+    assert_eq!(
+        uplink.poll_action(now),
+        Some(Action::SendPoll {
+            wait: UplinkConfig::default().poll_wait
+        })
+    );
+}
+
+#[test]
+fn a_new_event_waits_for_company_then_aborts_the_poll_and_goes() {
+    let (mut uplink, now) = idle(0, 0);
+    uplink.poll_action(now);
+    uplink.handle_appended(mark(1), now);
+    assert_eq!(uplink.poll_action(now), None);
+    let (due, why) = uplink.poll_timeout().unwrap();
+    assert_eq!(why, Wake::Linger);
+    uplink.handle_appended(mark(2), due - Duration::from_millis(1));
+    assert_eq!(uplink.poll_action(due), Some(Action::AbortPoll));
+    assert_eq!(uplink.poll_action(due), None);
+    uplink.handle_aborted();
+    assert!(matches!(
+        uplink.poll_action(due),
+        Some(Action::SendBatch { after: Seq(0), .. })
+    ));
+    assert_eq!(
+        answered(&mut uplink, Verdict::Ok, 2, due),
+        Some(Outcome::Acknowledged(mark(2)))
+    );
+}
+
+#[test]
+fn a_failed_batch_is_sent_again_from_the_same_place_after_the_back_off() {
+    let (mut uplink, now) = idle(3, 5);
+    let first = uplink.poll_action(now);
+    uplink.handle_failure(now, u64::MAX / 3);
+    assert_eq!(uplink.line(), Line::Offline { failures: 1 });
+    let (until, why) = uplink.poll_timeout().unwrap();
+    assert_eq!(why, Wake::Backoff);
+    assert_eq!(uplink.poll_action(until - Duration::from_nanos(1)), None);
+    assert_eq!(uplink.poll_action(until), first);
+}
+
+#[test]
+fn a_lost_answer_costs_a_resend_and_nothing_else() {
+    let (mut uplink, now) = idle(0, 4);
+    uplink.poll_action(now);
+    uplink.handle_failure(now, 0);
+    let again = uplink.poll_action(now + Duration::from_secs(60));
+    assert!(matches!(
+        again,
+        Some(Action::SendBatch { after: Seq(0), .. })
+    ));
+    assert_eq!(
+        answered(&mut uplink, Verdict::Ok, 4, now),
+        Some(Outcome::Acknowledged(mark(4)))
+    );
+}
+
+#[test]
+fn central_without_its_last_day_gets_what_is_still_here_and_a_gap_for_the_rest() {
+    let (mut uplink, now) = idle(10, 12);
+    uplink.poll_action(now);
+    let outcome = uplink.handle_answer(
+        &Verdict::Rewind { to: Seq(5) },
+        mark(4),
+        false,
+        Seq(8),
+        now,
+        0,
+    );
+    assert_eq!(
+        outcome,
+        Some(Outcome::Gap {
+            from: Seq(5),
+            to: Seq(7)
+        })
+    );
+    assert!(matches!(
+        uplink.poll_action(now),
+        Some(Action::SendBatch { after: Seq(7), .. })
+    ));
+    // A part of it arrived: go on from there, not from the old watermark.
+    assert_eq!(answered(&mut uplink, Verdict::Ok, 9, now), None);
+    assert!(matches!(
+        uplink.poll_action(now),
+        Some(Action::SendBatch { after: Seq(9), .. })
+    ));
+    assert_eq!(
+        answered(&mut uplink, Verdict::Ok, 12, now),
+        Some(Outcome::Acknowledged(mark(12)))
+    );
+}
+
+#[test]
+fn a_rewind_beyond_what_exists_does_not_spin() {
+    let (mut uplink, now) = idle(2, 2);
+    uplink.poll_action(now);
+    assert_eq!(
+        answered(&mut uplink, Verdict::Rewind { to: Seq(9) }, 0, now),
+        None
+    );
+    assert_eq!(uplink.poll_action(now), None);
+    assert!(matches!(uplink.poll_timeout(), Some((_, Wake::Backoff))));
+}
+
+#[test]
+fn slow_down_and_refusal_are_obeyed_at_least_as_long_as_asked() {
+    let (mut uplink, now) = idle(0, 1);
+    uplink.poll_action(now);
+    answered(&mut uplink, Verdict::SlowDown { for_ms: 5_000 }, 0, now);
+    assert_eq!(uplink.poll_action(now + Duration::from_millis(4_999)), None);
+    assert!(
+        uplink
+            .poll_action(now + Duration::from_millis(5_000))
+            .is_some()
+    );
+    answered(
+        &mut uplink,
+        Verdict::Refused {
+            reason: "cloned".into(),
+        },
+        0,
+        now,
+    );
+    assert_eq!(uplink.line(), Line::Refused);
+    assert!(matches!(uplink.poll_timeout(), Some((_, Wake::Refused))));
+}
+
+#[test]
+fn nothing_is_sent_between_a_fork_and_the_new_epoch() {
+    let (mut uplink, now) = idle(1, 3);
+    uplink.poll_action(now);
+    assert_eq!(
+        answered(&mut uplink, Verdict::Fork { at: Seq(2) }, 1, now),
+        Some(Outcome::Forked { at: Seq(2) })
+    );
+    assert_eq!(uplink.poll_action(now), None);
+    let genesis = Mark::genesis(Epoch(2));
+    uplink.handle_forked(genesis, genesis.next(b"x").next(b"y"));
+    assert!(matches!(
+        uplink.poll_action(now),
+        Some(Action::SendBatch { after: Seq(0), .. })
+    ));
+}
+
+#[test]
+fn a_hint_that_the_line_is_back_ends_the_back_off() {
+    let (mut uplink, now) = idle(0, 1);
+    uplink.poll_action(now);
+    uplink.handle_failure(now, u64::MAX / 3);
+    uplink.handle_line_hint();
+    assert!(matches!(
+        uplink.poll_action(now),
+        Some(Action::SendBatch { .. })
+    ));
+}
+
+#[test]
+fn an_answer_that_never_comes_times_out() {
+    let (mut uplink, now) = idle(0, 1);
+    uplink.poll_action(now);
+    let (deadline, why) = uplink.poll_timeout().unwrap();
+    assert_eq!(why, Wake::AnswerTimeout);
+    assert_eq!(deadline, now + UplinkConfig::default().answer_timeout);
+}
+
+#[test]
+fn a_central_that_acknowledges_what_was_never_sent_is_not_believed() {
+    let (mut uplink, now) = idle(0, 1);
+    uplink.poll_action(now);
+    assert_eq!(answered(&mut uplink, Verdict::Ok, 7, now), None);
+    assert_eq!(uplink.acked().seq, Seq(0));
+}
