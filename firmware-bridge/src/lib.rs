@@ -9,4 +9,5 @@
 
 pub mod journal;
 pub mod money;
+pub mod poslog;
 pub mod sale;
