@@ -271,7 +271,8 @@ impl<R: BufRead> PosLogReader<R> {
             }
         }
         loop {
-            match self.markup.next(element::ATTRIBUTES)? {
+            let outside_all = self.markup.depth() == 0;
+            match self.markup.next(element::ATTRIBUTES, outside_all)? {
                 Token::Open(tag) => {
                     let root = match self.root {
                         Some(root) => root,

@@ -206,7 +206,9 @@ pub(super) fn read_transaction<R: BufRead>(
     let mut skipped_depth = 0usize;
     let mut in_payment = 0usize;
     loop {
-        let token = markup.next(ATTRIBUTES).map_err(Broken::Fault)?;
+        let skips = skipped_depth > 0;
+        let wanted = if skips { &[] } else { ATTRIBUTES };
+        let token = markup.next(wanted, !skips).map_err(Broken::Fault)?;
         let too_large = |limit| Broken::Fault(PosLogError::TooLarge { at: began, limit });
         if markup.reached().byte - began.byte > TRANSACTION_BYTES_MAX {
             return Err(too_large(Limit::TransactionBytes));
@@ -222,7 +224,7 @@ pub(super) fn read_transaction<R: BufRead>(
                     Box::new(tag),
                 ));
             }
-            Token::Open(tag) => {
+            Token::Open(mut tag) => {
                 if skipped_depth > 0 || !is_kept(&tag, root, in_payment > 0) {
                     skipped_depth += 1;
                     continue;
@@ -232,9 +234,12 @@ pub(super) fn read_transaction<R: BufRead>(
                     return Err(too_large(Limit::Elements));
                 }
                 in_payment += usize::from(is_payment(&tag.local));
+                if in_payment > 0 {
+                    tag.attributes.retain(|(key, _)| key != "ID");
+                }
                 parents.push(std::mem::replace(&mut current, Element::new(tag)));
             }
-            Token::Text(text) if skipped_depth == 0 => {
+            Token::Text(text) => {
                 if current.text.len() + text.len() > TEXT_BYTES_MAX {
                     // White space between children is no text to keep.
                     if text.trim().is_empty() {
@@ -244,7 +249,6 @@ pub(super) fn read_transaction<R: BufRead>(
                 }
                 current.text.push_str(&text);
             }
-            Token::Text(_) => {}
             Token::Close if skipped_depth > 0 => skipped_depth -= 1,
             Token::Close => {
                 in_payment -= usize::from(is_payment(&current.name));

@@ -103,11 +103,16 @@ impl<R: BufRead> Markup<R> {
         self.xml.get_ref().replaced()
     }
 
-    /// Reads the next token; `attributes` names those that are wanted, by local name.
+    /// Reads the next token; `attributes` names those that are wanted, by local name. Text that is
+    /// not wanted is passed over without a copy, since it may be payment data.
     ///
     /// # Errors
     /// After [`PosLogError::NotWellFormed`] the next token can be read.
-    pub(super) fn next(&mut self, attributes: &[&str]) -> Result<Token, PosLogError> {
+    pub(super) fn next(
+        &mut self,
+        attributes: &[&str],
+        wants_text: bool,
+    ) -> Result<Token, PosLogError> {
         loop {
             self.at = self.reached();
             self.buffer.zeroize();
@@ -146,9 +151,11 @@ impl<R: BufRead> Markup<R> {
                     self.close_to(self.open.len() - 1);
                     Token::Close
                 }
+                Event::Text(_) | Event::CData(_) if !wants_text => continue,
                 Event::Text(text) => Token::Text(text.xml10_content().into_owned()),
                 Event::CData(text) => Token::Text(text.xml10_content().into_owned()),
                 Event::GeneralRef(reference) => match character(&reference) {
+                    Some(_) if !wants_text => continue,
                     Some(character) => Token::Text(character.to_string()),
                     None => {
                         return Err(ill_formed(at, "an unknown entity is used".to_owned()));

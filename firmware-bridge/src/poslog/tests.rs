@@ -279,3 +279,21 @@ fn an_empty_file_is_one_that_is_still_to_be_written() {
     let items: Vec<_> = PosLogReader::new(&b""[..]).collect();
     assert!(matches!(&items[..], [Err(PosLogError::Truncated { .. })]));
 }
+
+#[test]
+fn an_exchange_for_something_cheaper_is_a_return_paid_out_by_its_type_code() {
+    let lines = format!(
+        "{}<LineItem><Return><ItemID>B</ItemID><ExtendedAmount>80.00</ExtendedAmount></Return>\
+         </LineItem><LineItem><Tender TenderType='Cash' TypeCode='Refund'><Amount>30.00</Amount>\
+         </Tender></LineItem>",
+        goods("50.00", "")
+    );
+    let text = transaction(&lines).replace(">5.00</Total>", ">-30.00</Total>");
+    let items = read(&text);
+    let [Ok(PosLogItem::Sale(sale))] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!((sale.kind, sale.total_minor), (SaleKind::Return, -3000));
+    assert_eq!(sale.tenders[0].amount_minor, -3000);
+    assert_eq!(sale.items[1].amount_minor, -8000);
+}
