@@ -7,5 +7,7 @@
 //! What this crate deliberately lacks: knowledge of members, of the outbox and of central. It knows
 //! no other crate of the workspace.
 
+pub mod journal;
 pub mod money;
+pub mod poslog;
 pub mod sale;
