@@ -146,6 +146,14 @@ impl Central {
         self.admin.context("central was never started")
     }
 
+    /// Returns the sync listener's own address, without the line before it.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn sync(&self) -> Result<SocketAddr> {
+        written_address(&self.data().join("sync.addr")).context("central does not listen")
+    }
+
     /// Runs a `tillbind-central` command.
     ///
     /// # Errors

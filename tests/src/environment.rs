@@ -34,6 +34,41 @@ pub fn samples(left_out: &str) -> Option<PathBuf> {
     found
 }
 
+/// Returns the folder into which `./dev test` installs the independent clients; where they are not
+/// installed and nobody says that they are, says so on the test's output.
+///
+/// # Errors
+/// When the variable names a folder without them.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that leaves something out has to say it where its reader looks"
+)]
+pub fn clients() -> Result<Option<PathBuf>> {
+    let named = variable(CLIENTS).map(PathBuf::from);
+    let folder = match &named {
+        Some(folder) => folder.clone(),
+        None => project()?.join("build/clients"),
+    };
+    let installed = ["venv/bin/python", "node_modules/receiptline"]
+        .iter()
+        .all(|part| folder.join(part).exists());
+    match (installed, named) {
+        (true, _) => Ok(Some(folder)),
+        (false, Some(folder)) => bail!(
+            "{CLIENTS} names {}, where python-escpos and receiptline are not installed",
+            folder.display()
+        ),
+        (false, None) => {
+            eprintln!(
+                "left out is the printing of python-escpos and receiptline: `./dev test` installs \
+                 them into {}",
+                folder.display()
+            );
+            Ok(None)
+        }
+    }
+}
+
 /// Returns the project's root.
 ///
 /// # Errors

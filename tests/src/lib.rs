@@ -13,6 +13,7 @@
 pub mod api;
 pub mod central;
 pub mod clock;
+pub mod day;
 pub mod environment;
 pub mod leak;
 pub mod line;
@@ -26,5 +27,6 @@ pub mod retail;
 pub mod sale;
 pub mod scanner;
 pub mod scene;
+pub mod shop;
 pub mod tally;
 pub mod terminal;

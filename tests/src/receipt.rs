@@ -62,38 +62,46 @@ fn receipt(sale: &Sale, mark: Option<&str>) -> Vec<u8> {
 
 /// Returns the text between the shop's name and the cut.
 pub fn lines(sale: &Sale) -> Vec<String> {
-    let mut lines = vec![
-        format!(
-            "Store {}  Till {}  Receipt {:06}",
-            sale.store, sale.workstation, sale.sequence
-        ),
-        sale.ended_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-    ];
-    if let Some(card) = &sale.card {
-        lines.push(format!("Member {card}"));
-    }
-    for goods in &sale.goods {
-        let left = format!(
-            "{} x {}  {}",
-            goods.quantity,
-            decimal(goods.price_minor),
-            goods.description
-        );
-        lines.push(columns(&left, goods.amount_minor()));
-    }
-    let change = sale.paid_minor() - sale.total_minor();
-    lines.push(columns("TOTAL", sale.total_minor()));
-    lines.push(columns("CASH", sale.paid_minor()));
-    if change > 0 {
-        lines.push(columns("CHANGE", change));
-    }
-    lines
+    rows(sale)
+        .into_iter()
+        .map(|(left, right)| match right {
+            Some(right) => {
+                let width = COLUMNS.saturating_sub(left.chars().count() + 1).max(1);
+                format!("{left} {right:>width$}")
+            }
+            None => left,
+        })
+        .collect()
 }
 
-fn columns(left: &str, amount_minor: i64) -> String {
-    let amount = decimal(amount_minor);
-    let width = COLUMNS.saturating_sub(left.chars().count() + 1).max(1);
-    format!("{left} {amount:>width$}")
+/// Returns the rows between the shop's name and the cut: text on the left, amount on the right.
+pub fn rows(sale: &Sale) -> Vec<(String, Option<String>)> {
+    let mut rows = vec![
+        (
+            format!(
+                "Store {}  Till {}  Receipt {:06}",
+                sale.store, sale.workstation, sale.sequence
+            ),
+            None,
+        ),
+        (sale.ended_at.format("%Y-%m-%d %H:%M:%S").to_string(), None),
+    ];
+    if let Some(card) = &sale.card {
+        rows.push((format!("Member {card}"), None));
+    }
+    let mut amount = |left: &str, minor| rows.push((left.to_owned(), Some(decimal(minor))));
+    for goods in &sale.goods {
+        let price = decimal(goods.price_minor);
+        let left = format!("{} x {price}  {}", goods.quantity, goods.description);
+        amount(&left, goods.amount_minor());
+    }
+    let change = sale.paid_minor() - sale.total_minor();
+    amount("TOTAL", sale.total_minor());
+    amount("CASH", sale.paid_minor());
+    if change > 0 {
+        amount("CHANGE", change);
+    }
+    rows
 }
 
 /// Returns a receipt that is one image: 48 bytes wide, 64 dots high, checked.

@@ -17,7 +17,8 @@ const LOG_LINES_SHOWN: usize = 40;
 /// The folder of one test.
 #[derive(Debug)]
 pub struct Scene {
-    dir: TempDir,
+    path: PathBuf,
+    temporary: Option<TempDir>,
 }
 
 impl Scene {
@@ -30,12 +31,30 @@ impl Scene {
             .prefix(&format!("tillbind-{name}-"))
             .tempdir()
             .context("no temporary folder can be made")?;
-        Ok(Self { dir })
+        Ok(Self {
+            path: dir.path().to_owned(),
+            temporary: Some(dir),
+        })
+    }
+
+    /// Takes a folder that stays, and empties it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn at(path: &Path) -> Result<Self> {
+        if path.exists() {
+            fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
+        }
+        fs::create_dir_all(path).with_context(|| path.display().to_string())?;
+        Ok(Self {
+            path: path.canonicalize()?,
+            temporary: None,
+        })
     }
 
     /// Returns the folder.
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     /// Makes a folder within.
@@ -91,9 +110,10 @@ impl Scene {
     }
 
     fn end(self, failed: bool) {
-        if failed || environment::variable(environment::KEEP).is_some() {
-            let kept = self.dir.keep();
-            tell(&format!("kept for a look: {}", kept.display()));
+        if let Some(dir) = self.temporary
+            && (failed || environment::variable(environment::KEEP).is_some())
+        {
+            tell(&format!("kept for a look: {}", dir.keep().display()));
         }
     }
 }

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::sale::Sale;
 
+/// Stands before the kind of a scan where scans are counted among other events.
+const SCAN_OF: &str = "scan of ";
+
 /// Store, workstation, business day, sequence.
 pub type Key = (String, String, String, String);
 
@@ -18,7 +21,7 @@ pub type Key = (String, String, String, String);
 #[derive(Debug, Clone, Default)]
 pub struct Played {
     sales: BTreeMap<Key, Expected>,
-    scans: BTreeMap<String, u64>,
+    events: BTreeMap<String, u64>,
     bindings: BTreeSet<(String, String)>,
 }
 
@@ -47,7 +50,21 @@ impl Played {
 
     /// Takes note of a scan of this kind.
     pub fn scan(&mut self, kind: &str) {
-        *self.scans.entry(kind.to_owned()).or_default() += 1;
+        self.event(&format!("{SCAN_OF}{kind}"));
+    }
+
+    /// Takes note of something that must become one event of this kind.
+    pub fn event(&mut self, kind: &str) {
+        *self.events.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Adds what was played elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        self.sales.extend(other.sales.clone());
+        self.bindings.extend(other.bindings.iter().cloned());
+        for (kind, count) in &other.events {
+            *self.events.entry(kind.clone()).or_default() += count;
+        }
     }
 
     /// Takes note of a binding that was asked for.
@@ -62,7 +79,11 @@ impl Played {
 
     /// Returns how many scans were played.
     pub fn scans(&self) -> u64 {
-        self.scans.values().sum()
+        self.events
+            .iter()
+            .filter(|(kind, _)| kind.starts_with(SCAN_OF))
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// Returns how many bindings were asked for.
@@ -122,7 +143,7 @@ impl Played {
 
     fn compare_events(&self, events: &[Value], tally: &mut Tally) -> Result<()> {
         let mut places = BTreeSet::new();
-        let mut scans: BTreeMap<String, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for event in events {
             let place = (
                 text(event, "terminal")?,
@@ -132,19 +153,21 @@ impl Played {
             if !places.insert(place.clone()) {
                 tally.twice.push(format!("event {place:?}"));
             }
-            if event["kind"] == "scan" {
-                *scans.entry(text(&event["body"], "code")?).or_default() += 1;
+            match text(event, "kind")?.as_str() {
+                // Sales and bindings are compared one by one, by what they say.
+                "transaction" | "binding_requested" | "attribution" => {}
+                "scan" => {
+                    let kind = format!("{SCAN_OF}{}", text(&event["body"], "code")?);
+                    *counts.entry(kind).or_default() += 1;
+                }
+                kind => *counts.entry(kind.to_owned()).or_default() += 1,
             }
         }
-        for kind in self
-            .scans
-            .keys()
-            .chain(scans.keys())
-            .collect::<BTreeSet<_>>()
-        {
-            let played = self.scans.get(kind).copied().unwrap_or_default();
-            let found = scans.get(kind).copied().unwrap_or_default();
-            let what = format!("scans of {kind}: {found} where {played} were played");
+        let kinds: BTreeSet<&String> = self.events.keys().chain(counts.keys()).collect();
+        for kind in kinds {
+            let played = self.events.get(kind).copied().unwrap_or_default();
+            let found = counts.get(kind).copied().unwrap_or_default();
+            let what = format!("{kind}: {found} where {played} were played");
             match found.cmp(&played) {
                 std::cmp::Ordering::Less => tally.lost.push(what),
                 std::cmp::Ordering::Greater => tally.twice.push(what),
