@@ -10,3 +10,4 @@
 pub mod code;
 pub mod money;
 pub mod sale;
+pub mod scanner;
