@@ -11,3 +11,4 @@ pub mod code;
 pub mod money;
 pub mod sale;
 pub mod scanner;
+pub mod transport;
