@@ -154,7 +154,15 @@ impl fmt::Debug for Code {
 /// caller's to zeroise, as [`Frame`](crate::scanner::Frame) does when it is dropped.
 pub fn classify(data: &[u8], rules: &CardRules) -> Code {
     let text = Zeroizing::new(String::from_utf8_lossy(data).into_owned());
-    let (symbology, body) = symbology::split(&text);
+    classify_text(&text, None, rules)
+}
+
+/// Says what a code means of which a program tells the text and perhaps the symbology.
+///
+/// An AIM identifier in the text itself outweighs `symbology`.
+pub fn classify_text(text: &str, symbology: Option<Symbology>, rules: &CardRules) -> Code {
+    let (identified, body) = symbology::split(text);
+    let symbology = identified.or(symbology);
 
     // Base45 may end in a space that is part of it, so nothing is trimmed there.
     let start = body.trim_start();

@@ -44,6 +44,38 @@ pub enum Symbology {
 }
 
 impl Symbology {
+    const ALL: [Self; 18] = [
+        Self::Ean13,
+        Self::Ean13AddOn,
+        Self::Ean8,
+        Self::Code128,
+        Self::Gs1Code128,
+        Self::DataBar,
+        Self::DataMatrix,
+        Self::Gs1DataMatrix,
+        Self::Qr,
+        Self::Gs1Qr,
+        Self::Gs1DotCode,
+        Self::Code39,
+        Self::Code93,
+        Self::Codabar,
+        Self::Itf,
+        Self::Pdf417,
+        Self::Aztec,
+        Self::Other,
+    ];
+
+    /// Reads a stable name or an AIM identifier, as in `gs1_128` or `]C1`; `None` for others.
+    pub fn parse(text: &str) -> Option<Self> {
+        let by_name = Self::ALL
+            .into_iter()
+            .find(|symbology| symbology.as_str() == text);
+        by_name.or_else(|| match split(text) {
+            (symbology, "") => symbology,
+            _ => None,
+        })
+    }
+
     /// Returns the stable name, in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -146,6 +178,17 @@ mod tests {
             let (symbology, data) = split(text);
             assert_eq!(symbology.map(Symbology::as_str), Some(name), "{text}");
             assert_eq!(data, &text[3..]);
+        }
+    }
+
+    #[test]
+    fn a_symbology_is_read_by_its_name_and_by_its_identifier() {
+        for symbology in Symbology::ALL {
+            assert_eq!(Symbology::parse(symbology.as_str()), Some(symbology));
+        }
+        assert_eq!(Symbology::parse("]C1"), Some(Symbology::Gs1Code128));
+        for text in ["", "EAN13", "]C", "]C1x"] {
+            assert_eq!(Symbology::parse(text), None, "{text}");
         }
     }
 

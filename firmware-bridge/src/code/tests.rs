@@ -88,6 +88,16 @@ fn member_and_claim_codes_are_kept_whole() {
 }
 
 #[test]
+fn a_symbology_told_apart_counts_unless_the_text_has_its_own() {
+    let text = "10LOT7\u{1d}8018950110153123456781";
+    let told = |symbology| classify_text(text, symbology, &rules()).kind();
+    assert_eq!(told(Some(Symbology::Gs1Code128)), "member_card");
+    assert_eq!(told(None), "unknown");
+    let code = classify_text(&format!("]C1{text}"), Some(Symbology::Code128), &rules());
+    assert_eq!(code.kind(), "member_card");
+}
+
+#[test]
 fn weighed_goods_and_misreads_of_a_card_are_no_cards() {
     assert_eq!(reason("2112345678900"), "restricted_range");
     assert_eq!(reason("2912345678901"), "check_digit");
