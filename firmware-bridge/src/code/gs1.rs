@@ -213,14 +213,16 @@ pub fn recipient_in_digits(digits: &str) -> Option<&str> {
 
 /// Splits `(8018)rest` or `[8018]rest` into identifier and rest.
 fn bracketed_identifier(text: &str) -> Option<(&str, &str)> {
-    let (inside, close) = match text.as_bytes().first()? {
-        b'(' => (text.get(1..)?, ')'),
-        b'[' => (text.get(1..)?, ']'),
+    let close = match text.as_bytes().first()? {
+        b'(' => b')',
+        b'[' => b']',
         _ => return None,
     };
-    let (ai, rest) = inside.split_once(close)?;
-    let is_identifier = (2..=4).contains(&ai.len()) && ai.bytes().all(|b| b.is_ascii_digit());
-    is_identifier.then_some((ai, rest))
+    // An identifier has 2 to 4 digits, so the bracket closes within the first six bytes or never.
+    let end = text.bytes().take(6).position(|byte| byte == close)?;
+    let ai = text.get(1..end)?;
+    let is_identifier = ai.len() >= 2 && ai.bytes().all(|b| b.is_ascii_digit());
+    is_identifier.then_some((ai, text.get(end + 1..)?))
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ pub const PREFIX_DIGITS_MAX: usize = 18;
 /// The most member prefixes; each is tried on each scan.
 pub const PREFIXES_MAX: usize = 256;
 
+/// The longest text that is read as a card number: three tracks of a stripe with room to spare.
+const TYPED_BYTES_MAX: usize = 512;
+
 /// Lengths of a chip's UID in hexadecimal digits: 4, 7, 8 or 10 bytes.
 const UID_DIGITS: [usize; 4] = [8, 14, 16, 20];
 
@@ -122,6 +125,9 @@ impl CardRules {
         let text = text.trim();
         if text.is_empty() {
             return Err(CardError::Empty);
+        }
+        if text.len() > TYPED_BYTES_MAX {
+            return Err(CardError::TooLong);
         }
         match stripe::read(text, self) {
             Some(stripe::Stripe::Member(number)) => {
@@ -280,6 +286,7 @@ mod tests {
         assert_eq!(none.normalise("123"), Err(CardError::TooShort));
         assert_eq!(none.normalise(&"9".repeat(33)), Err(CardError::TooLong));
         assert_eq!(none.normalise(&"0".repeat(30)), Err(CardError::TooShort));
+        assert_eq!(none.normalise(&"0".repeat(513)), Err(CardError::TooLong));
     }
 
     #[test]
