@@ -19,6 +19,7 @@ pub const CARD_DIGITS_MAX: usize = 32;
 /// A number of more digits than this has been padded with zeros, and loses them. No card number
 /// of ISO/IEC 7812 is longer.
 pub const UNPADDED_DIGITS_MAX: usize = 19;
+
 /// A membership card's number in its one form. `Debug` shows the last characters alone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CardNumber(String);
@@ -35,10 +36,6 @@ impl CardNumber {
         }
         check_length(text)?;
         Ok(Self(text.to_owned()))
-    }
-
-    pub(super) fn from_digits(digits: &str) -> Result<Self, CardError> {
-        Self::parse(digits)
     }
 
     /// Returns the whole number: personal data, for the store, the wire and the till alone.
@@ -136,7 +133,7 @@ pub enum CardError {
 impl Card {
     pub(super) fn from_gsrn(gsrn: &str) -> Result<Self, CardError> {
         Ok(Self {
-            number: CardNumber::from_digits(gsrn)?,
+            number: CardNumber::parse(gsrn)?,
             kind: CardKind::Gsrn,
         })
     }
@@ -160,7 +157,7 @@ impl Card {
             CardKind::Number
         };
         Ok(Self {
-            number: CardNumber::from_digits(digits)?,
+            number: CardNumber::parse(digits)?,
             kind,
         })
     }

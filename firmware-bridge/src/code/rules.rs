@@ -161,7 +161,7 @@ impl CardRules {
             CardKind::Number
         };
         Ok(Card {
-            number: CardNumber::from_digits(&digits)?,
+            number: CardNumber::parse(&digits)?,
             kind,
         })
     }

@@ -37,7 +37,7 @@ pub(super) fn read(text: &str, rules: &CardRules) -> Option<Stripe> {
     let mut member = None;
     for number in numbers.iter().filter(|number| !number.is_empty()) {
         if rules.is_member_number(number) {
-            member = member.or_else(|| CardNumber::from_digits(number).ok());
+            member = member.or_else(|| CardNumber::parse(number).ok());
         } else if is_payment(number) {
             return Some(Stripe::Payment);
         }

@@ -59,108 +59,69 @@ pub(super) fn first_number(
     rules: &CardRules,
     caution: Caution,
 ) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
     let mut at = 0;
-    while at < bytes.len() {
-        if !bytes.get(at).is_some_and(u8::is_ascii_digit) {
+    while at < text.len() {
+        let group_end = digits_end(text, at);
+        if group_end == at {
             at += 1;
             continue;
         }
-        let run = Run::starting_at(text, at);
-        if let Some(found) = run.payment_number(text, rules, caution) {
-            return Some(found);
+        if let Some(end) = number_end(text, at, rules, caution) {
+            return Some(at..end);
         }
-        at = run.end();
+        at = group_end;
     }
     None
 }
 
-/// Groups of digits with one space or dash between them.
+/// Returns where the number or track ends that starts with the group of digits at `start`.
 ///
-/// At most 19 digits are put together from each group on, so the work grows with the text alone.
-struct Run {
-    groups: Vec<Group>,
-}
-
-struct Group {
-    place: Range<usize>,
-    /// The byte between the group before and this one; none at the run's beginning.
-    separator: Option<u8>,
-}
-
-impl Run {
-    /// Reads a run; `at` is the place of a digit that has none before it.
-    fn starting_at(text: &str, at: usize) -> Self {
-        let bytes = text.as_bytes();
-        let digit_at = |place: usize| bytes.get(place).is_some_and(u8::is_ascii_digit);
-        let mut groups = Vec::new();
-        let mut start = at;
-        let mut separator = None;
-        loop {
-            let mut end = start;
-            while digit_at(end) {
-                end += 1;
-            }
-            groups.push(Group {
-                place: start..end,
-                separator,
-            });
-            separator = bytes.get(end).copied().filter(|b| matches!(b, b' ' | b'-'));
-            if separator.is_none() || !digit_at(end + 1) {
-                return Self { groups };
-            }
-            start = end + 1;
+/// Groups are joined over one space or dash while they have 19 digits at most, so the work grows
+/// with the text alone.
+fn number_end(text: &str, start: usize, rules: &CardRules, caution: Caution) -> Option<usize> {
+    let mut digits = Zeroizing::new(String::with_capacity(*PAN_DIGITS.end()));
+    let mut group_sizes = Vec::new();
+    let mut separators = Vec::new();
+    let mut group_start = start;
+    loop {
+        let end = digits_end(text, group_start);
+        let group = text.get(group_start..end)?;
+        if digits.len() + group.len() > *PAN_DIGITS.end() {
+            return None;
         }
-    }
+        digits.push_str(group);
+        group_sizes.push(group.len());
 
-    fn end(&self) -> usize {
-        self.groups.last().map_or(0, |group| group.place.end)
-    }
-
-    fn payment_number(
-        &self,
-        text: &str,
-        rules: &CardRules,
-        caution: Caution,
-    ) -> Option<Range<usize>> {
-        for (first, group) in self.groups.iter().enumerate() {
-            let mut digits = Zeroizing::new(String::with_capacity(*PAN_DIGITS.end()));
-            let mut sizes = Vec::new();
-            let mut separators = Vec::new();
-            for next in self.groups.get(first..).unwrap_or_default() {
-                if digits.len() + next.place.len() > *PAN_DIGITS.end() {
-                    break;
+        if !rules.is_member_number(&digits) {
+            if is_stripe_number(&digits)
+                && let Some(track_end) = track_end(text, end)
+            {
+                return Some(track_end);
+            }
+            let is_suspicious = match caution {
+                Caution::Scan => true,
+                Caution::Text => {
+                    is_printed_so(&group_sizes, &separators) && !ean::is_ean_13(&digits)
                 }
-                digits.push_str(text.get(next.place.clone()).unwrap_or_default());
-                if !sizes.is_empty() {
-                    separators.push(next.separator);
-                }
-                sizes.push(next.place.len());
-                if rules.is_member_number(&digits) {
-                    continue;
-                }
-                if is_stripe_number(&digits)
-                    && let Some(end) = track_end(text, next.place.end)
-                {
-                    return Some(group.place.start..end);
-                }
-                let suspicious = match caution {
-                    Caution::Scan => true,
-                    Caution::Text => {
-                        is_printed_so(&sizes)
-                            && separators
-                                .windows(2)
-                                .all(|pair| pair.first() == pair.last())
-                            && !ean::is_ean_13(&digits)
-                    }
-                };
-                if suspicious && is_card_number(&digits) {
-                    return Some(group.place.start..next.place.end);
-                }
+            };
+            if is_suspicious && is_card_number(&digits) {
+                return Some(end);
             }
         }
-        None
+
+        let separator = *text.as_bytes().get(end)?;
+        group_start = end + 1;
+        if !matches!(separator, b' ' | b'-') || digits_end(text, group_start) == group_start {
+            return None;
+        }
+        separators.push(separator);
     }
+}
+
+/// Returns where the digits end that start at `start`; `start` itself where none do.
+fn digits_end(text: &str, start: usize) -> usize {
+    let rest = text.as_bytes().get(start..).unwrap_or_default();
+    start + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 fn is_stripe_number(digits: &str) -> bool {
@@ -178,13 +139,17 @@ fn track_end(text: &str, number_end: usize) -> Option<usize> {
     Some(number_end + line.min(sentinel))
 }
 
-/// Says whether cards print their number in groups of these sizes.
-fn is_printed_so(sizes: &[usize]) -> bool {
-    match sizes {
+/// Says whether cards print their number in groups of these sizes, with one kind of separator.
+fn is_printed_so(group_sizes: &[usize], separators: &[u8]) -> bool {
+    let is_uniform = separators
+        .windows(2)
+        .all(|pair| pair.first() == pair.last());
+    let is_usual = match group_sizes {
         [_] | [4, 6, 5 | 4] | [6, 7..=13] => true,
         [body @ .., 1..=4] => body.iter().all(|&size| size == 4),
         _ => false,
-    }
+    };
+    is_uniform && is_usual
 }
 
 #[cfg(test)]
