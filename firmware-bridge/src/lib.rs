@@ -8,4 +8,5 @@
 //! no other crate of the workspace.
 
 pub mod money;
+pub mod receipt;
 pub mod sale;
