@@ -14,7 +14,7 @@ mod dialect;
 mod escpos;
 mod job;
 mod paper;
-mod profile;
+pub mod profile;
 
 pub use codepage::{Charset, Encoding, EncodingError, MultiByte, Page};
 pub use decoder::ReceiptDecoder;

@@ -8,7 +8,9 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use tillbind_firmware_bridge::receipt::{Dialect, Encoding, EscPos, Item, Job, ReceiptDecoder};
+use tillbind_firmware_bridge::receipt::{
+    Dialect, Encoding, EscPos, Item, Job, Profile, Reading, ReceiptDecoder,
+};
 
 /// What an independent reading of one stream found.
 struct Sample {
@@ -416,5 +418,64 @@ fn the_samples_read_the_same_byte_by_byte() {
             "{}",
             sample.file
         );
+    }
+}
+
+/// A profile of the retail receipt, whose footer an image swallowed.
+const GARDEN_SHOP: &str = r#"
+name = "garden-shop"
+currency = "USD"
+date_formats = ["%m/%d/%y"]
+time_formats = ["%H:%M:%S"]
+tax = "added"
+header = ['^(?<date>\d\d/\d\d/\d\d) +(?<time>\d\d:\d\d:\d\d) +TR#: (?<sequence>\d+)$']
+
+[lines]
+items_begin = ['^-+$']
+item = ['^(?<item_id>\d{8}) +(?<description>\S.*?) +(?<amount>\d+\.\d\d)$']
+subtotal = ['^SUBTOTAL']
+discount = ['^.*Coupon \d+ +(?<amount>-\d+\.\d\d)$']
+tax = ['^TAX [\d.]+% +(?<amount>\d+\.\d\d)$']
+total = ['^TOTAL +(?<amount>\d+\.\d\d)$']
+tender = ['^(?<kind>Visa Credit Card) +(?<amount>\d+\.\d\d)$']
+
+[tenders]
+"visa credit card" = "card"
+"#;
+
+/// A profile of the restaurant's bill, which names no tender.
+const RESTAURANT: &str = r#"
+name = "restaurant"
+currency = "CNY"
+untendered = "cash"
+date_formats = ["%Y-%m-%d"]
+time_formats = ["%H:%M:%S"]
+header = ['单号：(?<sequence>\d+)', '打印时间：(?<date>[\d-]+) +(?<time>[\d:]+)']
+
+[lines]
+items_begin = ['^菜品名称']
+item = ['^(?<description>\S+) +(?<quantity>[\d.]+) +\S+ +(?<amount>\d+\.\d\d)$']
+subtotal = ['消费合计：']
+discount = ['折扣金额： *(?<amount>\d+\.\d\d)$']
+total = ['应收金额：(?<amount>\d+\.\d\d)$']
+"#;
+
+#[test]
+fn a_profile_makes_sales_of_real_receipts() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    for (file, profile, total, items) in [
+        ("a-epson-retail-2012", GARDEN_SHOP, 11_470, 4),
+        ("a-gbk-restaurant-snaildev", RESTAURANT, 6_800, 2),
+    ] {
+        let profile = Profile::parse(profile).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let bytes = fs::read(folder.join(format!("{file}.bin"))).unwrap();
+        let (jobs, _) = jobs(&bytes, 512);
+        let reading = profile.read(&jobs[0]);
+        let Reading::Sale(sale) = &reading else {
+            panic!("{file}: {reading:?}");
+        };
+        assert_eq!((sale.total_minor, sale.items.len()), (total, items));
     }
 }

@@ -84,7 +84,7 @@ pub use reading::{NotASale, Reading, UnparsedReason};
 /// Largest profile that is read.
 pub const PROFILE_BYTES_MAX: usize = 64 << 10;
 
-/// How one shop's receipts are read. See the module's head for the format.
+/// How one shop's receipts are read. The format stands at the head of this module.
 #[derive(Debug)]
 pub struct Profile {
     name: String,

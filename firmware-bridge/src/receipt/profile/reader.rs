@@ -112,12 +112,11 @@ impl Profile {
             .chars()
             .filter(|c| c.is_alphabetic() || *c == ' ')
             .collect();
-        let kind = letters.split_whitespace().collect::<Vec<_>>().join(" ");
-        if kind.is_empty() {
-            UNNAMED.to_owned()
-        } else {
-            kind
+        let word = letters.split_whitespace().collect::<Vec<_>>().join(" ");
+        if word.is_empty() {
+            return UNNAMED.to_owned();
         }
+        self.tenders.get(&word).cloned().unwrap_or(word)
     }
 }
 

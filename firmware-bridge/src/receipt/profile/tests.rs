@@ -42,6 +42,7 @@ not_a_sale = ['^ORDER']
 [tenders]
 cash = "cash"
 gift = "voucher"
+visa = "card"
 "#;
 
 const HEAD: &str = "TR#: 0042\n03/29/12  14:33\n";
@@ -109,7 +110,7 @@ fn a_receipt_with_added_tax_coupon_and_split_payment_is_read_whole() {
         .collect();
     assert_eq!(
         paid,
-        [("visa", 300_000), ("cash", 30_000), ("change", -4_169)]
+        [("card", 300_000), ("cash", 30_000), ("change", -4_169)]
     );
     assert_eq!(sale.card.as_deref(), Some("627598123"));
 }
@@ -276,9 +277,16 @@ fn an_amount_that_is_none_names_its_line_and_not_its_text() {
 
 #[test]
 fn a_tender_keeps_no_number_of_its_instrument() {
-    let sale = sale("0001 SPRAY  1.00\nTOTAL 1.00\nVISA 4111111111111111 0.60\nGIFT 0.40");
+    let unmapped = Profile::parse(&SHOP.replace("visa = \"card\"", "")).unwrap();
+    let body = format!("{HEAD}0001 SPRAY  1.00\nTOTAL 1.00\nVISA 4111111111111111 1.00");
+    let Reading::Sale(sale) = unmapped.read(&job(&body)) else {
+        panic!("unread");
+    };
+    assert_eq!(sale.tenders[0].kind, "visa");
+
+    let sale = self::sale("0001 SPRAY  1.00\nTOTAL 1.00\nVISA 4111111111111111 0.60\nGIFT 0.40");
     let kinds: Vec<_> = sale.tenders.iter().map(|t| t.kind.as_str()).collect();
-    assert_eq!(kinds, ["visa", "voucher"]);
+    assert_eq!(kinds, ["card", "voucher"]);
 }
 
 #[test]
