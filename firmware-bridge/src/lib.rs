@@ -7,7 +7,11 @@
 //! What this crate deliberately lacks: knowledge of members, of the outbox and of central. It knows
 //! no other crate of the workspace.
 
+pub mod code;
 pub mod journal;
 pub mod money;
 pub mod poslog;
+pub mod receipt;
 pub mod sale;
+pub mod scanner;
+pub mod transport;

@@ -47,7 +47,13 @@ fn protocol_and_firmware_bridge_know_no_crate_and_agent_and_central_never_meet()
 fn arrows() -> Result<BTreeMap<String, BTreeSet<String>>> {
     let cargo = environment::variable("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
         .current_dir(environment::project()?)
         .output()
         .context("cargo cannot be run")?;
@@ -62,7 +68,9 @@ fn arrows() -> Result<BTreeMap<String, BTreeSet<String>>> {
     packages
         .iter()
         .map(|package| {
-            let dependencies = package["dependencies"].as_array().context("no dependencies")?;
+            let dependencies = package["dependencies"]
+                .as_array()
+                .context("no dependencies")?;
             let of_the_house = dependencies
                 .iter()
                 .filter(|dependency| dependency["path"].is_string())

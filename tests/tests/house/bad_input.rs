@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tillbind_protocol::enrol::Token;
 use tillbind_tests::central::{Central, Database};
 use tillbind_tests::clock::{self, Stopwatch, wait_for};
-use tillbind_tests::postgres::Postgres;
 use tillbind_tests::poslog;
+use tillbind_tests::postgres::Postgres;
 use tillbind_tests::receipt;
 use tillbind_tests::sale::Sale;
-use tillbind_tests::scene::{self, Scene};
+use tillbind_tests::scene;
 use tillbind_tests::shop::{DURABLE_WITHIN, Shop, Way};
 use tillbind_tests::terminal::{Setup, Terminal};
 
@@ -60,7 +60,10 @@ fn an_unknown_setting_is_named_with_its_line_and_the_nearest_that_is_known() -> 
 
         let central = Central::new(&scene.folder("central")?, &Database::Sqlite)?;
         let good = fs::read_to_string(central.settings())?;
-        fs::write(central.settings(), good.replace("public_names", "publik_names"))?;
+        fs::write(
+            central.settings(),
+            good.replace("public_names", "publik_names"),
+        )?;
         let outcome = central.command(&["serve"])?;
         ensure!(outcome.code != 0, "central took an unknown setting");
         says(&outcome.text(), &["central.toml", "publik_names"])
@@ -75,7 +78,10 @@ fn a_port_that_does_not_exist_is_told_by_doctor_and_stops_no_other_device() -> R
         let setup = Setup::new("S001", "1").scanner("missing", &nowhere);
         let mut shop = Shop::open(scene, "till", &central, setup)?;
         let outcome = shop.terminal.command(&["doctor"])?;
-        says(&outcome.failure(1)?, &["missing", &nowhere.to_string_lossy()])?;
+        says(
+            &outcome.failure(1)?,
+            &["missing", &nowhere.to_string_lossy()],
+        )?;
         shop.scan("6275980000000001", "member_card")?;
         let sale = Sale::numbered("S001", "1", clock::now(), 1);
         shop.sell(&sale, Way::Receipt, Some("6275980000000001"))
@@ -92,9 +98,17 @@ fn a_truncated_or_foreign_journal_file_is_set_aside_with_the_reason() -> Result<
         let text = poslog::file(&[whole.clone(), cut])?;
         let end = text.rfind("<Total").context("no total")?;
         let folder = shop.terminal.journal();
-        poslog::drop_into(&folder, "a-truncated.xml", text.get(..end).unwrap_or_default())?;
+        poslog::drop_into(
+            &folder,
+            "a-truncated.xml",
+            text.get(..end).unwrap_or_default(),
+        )?;
         poslog::drop_into(&folder, "b-foreign.xml", "<invoice><line/></invoice>\n")?;
-        poslog::drop_into(&folder, "c-good.xml", &poslog::file(std::slice::from_ref(&after))?)?;
+        poslog::drop_into(
+            &folder,
+            "c-good.xml",
+            &poslog::file(std::slice::from_ref(&after))?,
+        )?;
 
         let rejected = central.wait_for_export(
             "events",
@@ -172,9 +186,9 @@ fn expired_and_forged_member_codes_are_refused_and_bind_nothing() -> Result<()> 
             let reply = api.post("/v1/bindings", &body)?;
             ensure!((400..500).contains(&reply.status), "{reply:?}");
             says(&reply.body.to_string(), words)?;
-            let by_hand = shop
-                .terminal
-                .command(&["bind", "--card", "6275980000000001", "--code", code])?;
+            let by_hand =
+                shop.terminal
+                    .command(&["bind", "--card", "6275980000000001", "--code", code])?;
             ensure!(by_hand.code != 0, "{}", by_hand.text());
             says(&by_hand.text(), words)?;
             shop.scan("6275980000000001", "member_card")?;
@@ -236,7 +250,11 @@ fn a_wrong_or_used_token_enrols_nobody_and_says_what_to_do() -> Result<()> {
 
 fn refused(terminal: &Terminal, token: &str, words: &[&str]) -> Result<()> {
     let outcome = terminal.command(&["enrol", token])?;
-    ensure!(outcome.code != 0, "a bad token was taken: {}", outcome.text());
+    ensure!(
+        outcome.code != 0,
+        "a bad token was taken: {}",
+        outcome.text()
+    );
     says(&outcome.text(), words)
 }
 
@@ -287,7 +305,11 @@ fn a_database_that_goes_away_and_comes_back_loses_nothing() -> Result<()> {
             shop.sell(&by(sequence), Way::Api, None)?;
         }
         let told = central.command(&["export", "transactions"])?;
-        ensure!(told.code != 0, "an export without a database: {}", told.text());
+        ensure!(
+            told.code != 0,
+            "an export without a database: {}",
+            told.text()
+        );
         says(&told.text(), &["database"])?;
         central.daemon()?.ensure_running()?;
         wait_for("central's log to tell", ARRIVES_WITHIN, || {

@@ -34,8 +34,10 @@ fn a_terminals_disk_logs_and_bundle_hold_no_card_name_or_account_in_clear() -> R
             Ok((shop.card(CARD)?["state"] == "confirmed").then_some(()))
         })?;
         // A card that cannot be read must not be repeated in a complaint either.
-        shop.terminal.command(&["card", "62759807040708159999999999999999999"])?;
-        shop.terminal.command(&["bind", "--card", CARD, "--code", &code])?;
+        shop.terminal
+            .command(&["card", "62759807040708159999999999999999999"])?;
+        shop.terminal
+            .command(&["bind", "--card", CARD, "--code", &code])?;
 
         let bundle = scene.path().join("bundle");
         let bundled = shop
@@ -46,11 +48,18 @@ fn a_terminals_disk_logs_and_bundle_hold_no_card_name_or_account_in_clear() -> R
         if bundled.code == 0 {
             places.push(bundle);
         }
-        let secrets: Vec<String> = [CARD, &CARD[..12], NAME, "Musterfrau", ACCOUNT, "shopper-0704"]
-            .into_iter()
-            .chain([code.as_str(), code.get(..40).unwrap_or_default()])
-            .map(str::to_owned)
-            .collect();
+        let secrets: Vec<String> = [
+            CARD,
+            &CARD[..12],
+            NAME,
+            "Musterfrau",
+            ACCOUNT,
+            "shopper-0704",
+        ]
+        .into_iter()
+        .chain([code.as_str(), code.get(..40).unwrap_or_default()])
+        .map(str::to_owned)
+        .collect();
         for moment in ["while it runs", "after an orderly end"] {
             if moment == "after an orderly end" {
                 shop.terminal.stop()?;

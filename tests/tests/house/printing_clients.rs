@@ -58,15 +58,20 @@ fn python_escpos_and_receiptline_print_unchanged_and_their_sales_arrive() -> Res
             .compare(&transactions, &central.export("events")?, &[])?;
         ensure!(tally.is_clean(), "{tally:#?}");
         for sale in &sales {
-            let found = transactions
-                .iter()
-                .find(|transaction| tillbind_tests::tally::key(transaction)
-                    .is_ok_and(|key| key.3 == sale.sequence.to_string()));
+            let found = transactions.iter().find(|transaction| {
+                tillbind_tests::tally::key(transaction)
+                    .is_ok_and(|key| key.3 == sale.sequence.to_string())
+            });
             let items = found.and_then(|found| found["items"].as_array());
             let told: Vec<(&str, i64)> = items
                 .into_iter()
                 .flatten()
-                .filter_map(|item| Some((item["description"].as_str()?, item["amount_minor"].as_i64()?)))
+                .filter_map(|item| {
+                    Some((
+                        item["description"].as_str()?,
+                        item["amount_minor"].as_i64()?,
+                    ))
+                })
                 .collect();
             let played: Vec<(&str, i64)> = sale
                 .goods

@@ -180,7 +180,8 @@ fn swipes_of_payment_cards_leave_no_digits_on_any_disk_log_or_export() -> Result
         let before = shop.terminal.recorded()?;
         for (place, swipe) in swipes.iter().enumerate() {
             // A scan between two swipes keeps them from being taken for one that was read twice.
-            shop.scanner.send_in_pieces(format!("{swipe}\r\n").as_bytes(), 5)?;
+            shop.scanner
+                .send_in_pieces(format!("{swipe}\r\n").as_bytes(), 5)?;
             shop.scanner.scan(&format!("62759800000{place:05}"))?;
         }
         shop.terminal
@@ -209,7 +210,10 @@ fn nothing_is_left(folder: &std::path::Path, central: &Central, secrets: &[Strin
     for kind in ["events", "transactions", "cards", "quarantine"] {
         let export = central.command(&["export", kind])?.success()?;
         let here = leak::in_bytes(export.as_bytes(), secrets);
-        found.extend(here.iter().map(|secret| format!("{secret:?} in the export {kind}")));
+        found.extend(
+            here.iter()
+                .map(|secret| format!("{secret:?} in the export {kind}")),
+        );
     }
     ensure!(found.is_empty(), "payment numbers were kept: {found:#?}");
     Ok(())

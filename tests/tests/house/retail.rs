@@ -62,7 +62,8 @@ fn every_real_basket_arrives_once_with_the_right_sum_though_all_are_killed() -> 
                     })
                 })
                 .collect();
-            let killed = kill_on_the_way(&mut central, &mut tills, &doors, &accepted, baskets.len());
+            let killed =
+                kill_on_the_way(&mut central, &mut tills, &doors, &accepted, baskets.len());
             for caller in callers {
                 caller.join().ok().context("a caller panicked")??;
             }
@@ -162,7 +163,10 @@ fn compare(central: &Central, baskets: &[Basket]) -> Result<()> {
     for basket in baskets {
         let sequence = basket.id.to_string();
         let [transaction] = found.get(sequence.as_str()).map_or(&[][..], Vec::as_slice) else {
-            anyhow::bail!("basket {sequence} arrived {:?}", found.get(sequence.as_str()));
+            anyhow::bail!(
+                "basket {sequence} arrived {:?}",
+                found.get(sequence.as_str())
+            );
         };
         ensure!(
             transaction["total_minor"].as_i64() == Some(basket.total_cents)
@@ -175,7 +179,11 @@ fn compare(central: &Central, baskets: &[Basket]) -> Result<()> {
             basket.card
         );
     }
-    ensure!(exported.len() == baskets.len(), "{} arrived", exported.len());
+    ensure!(
+        exported.len() == baskets.len(),
+        "{} arrived",
+        exported.len()
+    );
     let played: i64 = baskets.iter().map(|basket| basket.total_cents).sum();
     let arrived: i64 = exported
         .iter()
@@ -193,9 +201,9 @@ fn compare(central: &Central, baskets: &[Basket]) -> Result<()> {
         households.len()
     );
     let events = central.export("events")?;
-    let told = events.iter().filter(|event| {
-        event["kind"] == "transaction" && event["body"]["amends"].is_null()
-    });
+    let told = events
+        .iter()
+        .filter(|event| event["kind"] == "transaction" && event["body"]["amends"].is_null());
     ensure!(told.count() == baskets.len(), "a basket was recorded twice");
     ensure!(central.export("gaps")?.is_empty(), "there are gaps");
     ensure!(

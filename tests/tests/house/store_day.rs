@@ -68,7 +68,11 @@ fn every_form_of_a_scan_is_one_scan(shop: &mut Shop) -> Result<()> {
         (b"]C06275980000000105\r\n", 1, "member_card"),
         (b"]E02900000012349\r", 3, "member_card"),
         (b"]C18018950110153123456781\r\n", 2, "member_card"),
-        (b"%B4111111111111111^DOE/JOHN^25121011200000?;4111111111111111=25121011200000?\r", 7, "payment_refused"),
+        (
+            b"%B4111111111111111^DOE/JOHN^25121011200000?;4111111111111111=25121011200000?\r",
+            7,
+            "payment_refused",
+        ),
         (b"]E04001234000017\r", 64, "unknown"),
     ];
     for (bytes, piece, kind) in forms {
@@ -194,7 +198,10 @@ fn binding_goes_on_without_headquarters(central: &mut Central, shop: &mut Shop) 
     })
     .with_context(|| format!("the card shows {:?}", shown(shop, card)))?;
     let confirmed = shown(shop, card)?;
-    ensure!(confirmed["member"].is_string() || confirmed["member"].is_object(), "{confirmed}");
+    ensure!(
+        confirmed["member"].is_string() || confirmed["member"].is_object(),
+        "{confirmed}"
+    );
     ensure!(confirmed["points"].is_i64(), "{confirmed}");
     let people = shop.terminal.command(&["card", card])?.success()?;
     ensure!(people.contains("confirmed"), "{people}");
@@ -202,7 +209,10 @@ fn binding_goes_on_without_headquarters(central: &mut Central, shop: &mut Shop) 
 }
 
 fn shown(shop: &Shop, card: &str) -> Result<Value> {
-    let text = shop.terminal.command(&["card", card, "--json"])?.success()?;
+    let text = shop
+        .terminal
+        .command(&["card", card, "--json"])?
+        .success()?;
     serde_json::from_str(&text).with_context(|| text.clone())
 }
 
@@ -222,7 +232,9 @@ fn a_competing_binding_opens_a_dispute(central: &Central, shop: &mut Shop) -> Re
         },
     )?;
     ensure!(
-        rejected["reason"].as_str().is_some_and(|why| !why.is_empty()),
+        rejected["reason"]
+            .as_str()
+            .is_some_and(|why| !why.is_empty()),
         "no reason in {rejected}"
     );
     let holder = central.export("bindings")?;
