@@ -449,6 +449,7 @@ fn a_fork_that_the_disk_refuses_leaves_all_as_it_was() {
     append(&outbox, 100..101);
     drop(outbox);
     sim.cut_power(4);
+    let disk: Arc<dyn Disk> = Arc::new(sim.revived());
     let opened = open_on(&disk, dir.path());
     assert_eq!(opened.outbox.epoch(), old);
     assert_eq!(records(&opened.outbox, 0), expected(0..101));

@@ -12,7 +12,7 @@ const SEGMENT_BYTES: u64 = 64 * 1024;
 
 fn source(disk: &SimDisk) -> Source {
     Source {
-        disk: Arc::new(disk.clone()),
+        disk: Arc::new(disk.revived()),
         dir: "/j".into(),
         epoch: EPOCH,
         seal: Vault::from_key([9; 32], test_random(3)).seal(Purpose::Journal),
