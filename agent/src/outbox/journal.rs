@@ -298,6 +298,27 @@ impl Journal {
         Ok(path)
     }
 
+    /// Returns whether the next segment should be made ahead: making it takes far longer than a commit.
+    pub(crate) fn wants_spare(&self) -> bool {
+        let is_half_full = |active: &Active| active.offset > active.bytes / 2;
+        self.spares.is_empty() && self.active.as_ref().is_some_and(is_half_full)
+    }
+
+    /// Makes a spare segment.
+    pub(crate) fn make_spare_ahead(&mut self) -> io::Result<()> {
+        let disk = Arc::clone(&self.source.disk);
+        let fresh = self.make_spare(self.yard.segment_bytes)?;
+        disk.open(&fresh)?.sync_data()?;
+        let spare = self
+            .yard
+            .spare_dir
+            .join(format!("{}-ahead-{}", self.source.epoch, self.next_number));
+        disk.rename(&fresh, &spare)?;
+        disk.sync_dir(&self.yard.spare_dir)?;
+        self.spares.push(spare);
+        Ok(())
+    }
+
     /// Stages a group for the next commit. The caller has made room for it.
     pub(crate) fn stage(&mut self, records: &[Vec<u8>]) {
         let Some(active) = &self.active else {

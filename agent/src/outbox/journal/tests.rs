@@ -365,3 +365,20 @@ fn a_record_longer_than_a_segment_gets_one_of_its_own() {
     journal.release(Seq(4)).unwrap();
     assert_eq!(segment_files(&disk).len(), 1);
 }
+
+#[test]
+fn a_segment_made_ahead_is_taken_without_filling_it_again() {
+    let disk = SimDisk::default();
+    let (mut journal, _) = open(&disk);
+    assert!(!journal.wants_spare());
+    append(&mut journal, &[&vec![1; 40_000]]).unwrap();
+    assert!(journal.wants_spare());
+    journal.make_spare_ahead().unwrap();
+    assert!(!journal.wants_spare());
+    // No byte is left for growth: only the spare can take the next event.
+    disk.set_space_left(Some(0));
+    append(&mut journal, &[&vec![2; 40_000]]).unwrap();
+    disk.cut_power(1);
+    let (_, read) = open(&disk);
+    assert_eq!(read.records, [vec![1; 40_000], vec![2; 40_000]]);
+}
