@@ -65,7 +65,7 @@ impl Shop {
             )
             .journal();
         let terminal = scene.terminal(name, central, setup)?;
-        terminal.wait_for_device("counter", "open", DURABLE_WITHIN)?;
+        terminal.wait_for_device("counter", &["open"], DURABLE_WITHIN)?;
         Ok(Self {
             terminal,
             scanner,
@@ -182,6 +182,6 @@ impl Shop {
             .start()
             .context("the agent does not come back after a kill")?;
         self.terminal
-            .wait_for_device("counter", "open", DURABLE_WITHIN)
+            .wait_for_device("counter", &["open"], DURABLE_WITHIN)
     }
 }

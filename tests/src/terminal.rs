@@ -275,19 +275,18 @@ impl Terminal {
         .with_context(|| format!("the status was {last}"))
     }
 
-    /// Waits until the port of device `name` is in `state`.
+    /// Waits until the port of device `name` is in one of `states`.
     ///
     /// # Errors
     /// When it is not after `within`.
-    pub fn wait_for_device(&self, name: &str, state: &str, within: Duration) -> Result<()> {
+    pub fn wait_for_device(&self, name: &str, states: &[&str], within: Duration) -> Result<()> {
         let mut last = Value::Null;
-        wait_for(&format!("{name} to be {state}"), within, || {
+        wait_for(&format!("{name} to be {states:?}"), within, || {
             last = self.status()?["devices"].take();
             let devices = last.as_array().map_or(&[][..], Vec::as_slice);
-            Ok(devices
-                .iter()
-                .find(|device| device["name"] == name && device["state"] == state)
-                .map(|_| ()))
+            let device = devices.iter().find(|device| device["name"] == name);
+            let state = device.and_then(|device| device["state"].as_str());
+            Ok(state.filter(|state| states.contains(state)).map(|_| ()))
         })
         .with_context(|| format!("the devices were {last}"))
     }

@@ -16,7 +16,7 @@ use tillbind_tests::postgres::Postgres;
 use tillbind_tests::receipt;
 use tillbind_tests::sale::Sale;
 use tillbind_tests::scene;
-use tillbind_tests::shop::{DURABLE_WITHIN, Shop, Way};
+use tillbind_tests::shop::{Shop, Way};
 use tillbind_tests::terminal::{Setup, Terminal};
 
 const ARRIVES_WITHIN: Duration = Duration::from_secs(30);

@@ -21,14 +21,14 @@ fn an_unplugged_scanner_is_found_again_without_a_restart_and_stops_nothing_else(
         let setup = Setup::new("S001", "1").scanner("second", second.path());
         let mut shop = Shop::open(scene, "till", &central, setup)?;
         shop.terminal
-            .wait_for_device("second", "open", NOTICED_WITHIN)?;
+            .wait_for_device("second", &["open"], NOTICED_WITHIN)?;
         shop.scan("6275980000000001", "member_card")?;
         let pid = shop.terminal.daemon()?.pid();
 
         for round in 0..2u32 {
             shop.scanner.unplug()?;
             shop.terminal
-                .wait_for_device("counter", "lost", NOTICED_WITHIN)?;
+                .wait_for_device("counter", &["lost", "unopenable"], NOTICED_WITHIN)?;
 
             let sale = Sale::numbered("S001", "1", clock::now(), 100 + round);
             let before = shop.terminal.recorded()?;
@@ -40,7 +40,7 @@ fn an_unplugged_scanner_is_found_again_without_a_restart_and_stops_nothing_else(
 
             shop.scanner.replug()?;
             shop.terminal
-                .wait_for_device("counter", "open", NOTICED_WITHIN)?;
+                .wait_for_device("counter", &["open"], NOTICED_WITHIN)?;
             shop.scan(&format!("627598000000002{round}"), "member_card")?;
         }
         ensure!(

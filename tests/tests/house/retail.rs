@@ -49,7 +49,7 @@ fn every_real_basket_arrives_once_with_the_right_sum_though_all_are_killed() -> 
             let callers: Vec<_> = (0..2 * CALLERS)
                 .map(|caller| {
                     let (doors, accepted, baskets) = (&doors, &accepted, &baskets);
-                    scope.spawn(move || {
+                    scope.spawn(move || -> Result<()> {
                         let mine = baskets
                             .iter()
                             .enumerate()
@@ -213,6 +213,10 @@ fn compare(central: &Central, baskets: &[Basket]) -> Result<()> {
     Ok(())
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "a long test says how long its parts took"
+)]
 fn report(what: &str, watch: Stopwatch) {
     println!("{:>6.1} s  {what}", watch.elapsed().as_secs_f32());
 }
