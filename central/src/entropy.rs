@@ -26,6 +26,15 @@ pub fn name(prefix: &str) -> Result<String, EntropyError> {
     Ok(format!("{prefix}{}", hex::encode(bytes::<16>()?)))
 }
 
+/// Draws a shorter name for what stands in many rows: `prefix` and 64 random bits in hex. A name
+/// that exists already is refused by the database's key.
+///
+/// # Errors
+/// [`EntropyError`] when the machine has no random bytes.
+pub fn short_name(prefix: &str) -> Result<String, EntropyError> {
+    Ok(format!("{prefix}{}", hex::encode(bytes::<8>()?)))
+}
+
 /// Draws a secret of 256 bits, written as 43 characters that need no quoting.
 ///
 /// # Errors

@@ -8,9 +8,22 @@
 //!
 //! Deliberately absent: a web interface, outgoing connections, anything about payment.
 
+pub mod api_keys;
+pub mod audit;
+pub mod binding;
+pub mod ca;
+pub mod changes;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod enrolment;
 pub mod entropy;
+pub mod intake;
+pub mod keys;
+pub mod ledger;
+pub mod members;
+pub mod plain_text;
+pub mod quarantine;
 pub mod serve;
 pub mod store;
+pub mod terminals;

@@ -252,8 +252,20 @@ fn transposed(columns: &[(&str, ColumnType)], lines: Vec<Vec<Value>>) -> Vec<Val
         .collect()
 }
 
-/// Writes `$first, $first+1, …` for an `IN` list.
-pub fn in_list(first: usize, count: usize) -> String {
-    let list: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
-    list.join(", ")
+/// Writes the condition that `column` is one of `texts`, its parameters beginning at `$first`.
+pub fn one_of(
+    on: &impl ConnectionTrait,
+    column: &str,
+    first: usize,
+    texts: impl IntoIterator<Item = String>,
+) -> (String, Vec<Value>) {
+    let texts: Vec<Value> = texts.into_iter().map(Value::from).collect();
+    if on.get_database_backend() == DbBackend::Postgres {
+        let array = Value::Array(ArrayType::String, Some(Box::new(texts)));
+        return (format!("{column} = ANY(${first}::text[])"), vec![array]);
+    }
+    let list: Vec<String> = (first..first + texts.len())
+        .map(|n| format!("${n}"))
+        .collect();
+    (format!("{column} IN ({})", list.join(", ")), texts)
 }

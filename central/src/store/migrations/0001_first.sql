@@ -170,6 +170,8 @@ CREATE TABLE bindings (
     requested_ms BIGINT NOT NULL,
     decided_ms BIGINT,
     reason TEXT,
+    -- The confirmed binding of the same card and account that this one asked for again.
+    repeats {key},
     version BIGINT NOT NULL
 );
 CREATE INDEX bindings_version ON bindings (version, id);
@@ -177,7 +179,7 @@ CREATE INDEX bindings_card ON bindings (card);
 CREATE INDEX bindings_account ON bindings (account);
 CREATE INDEX bindings_nonce ON bindings (nonce) WHERE nonce IS NOT NULL;
 CREATE UNIQUE INDEX bindings_one_account_per_platform
-    ON bindings (card, platform) WHERE state = 'confirmed';
+    ON bindings (card, platform) WHERE state = 'confirmed' AND repeats IS NULL;
 
 CREATE TABLE ledger (
     entry {serial},
