@@ -104,9 +104,12 @@ pub enum Kind {
     Card,
     /// A binding.
     Binding,
+    /// Nothing: the place after all things of a version.
+    End,
 }
 
 impl Kind {
+    /// The kinds that have rows.
     const ALL: [Self; 3] = [Self::Member, Self::Card, Self::Binding];
 
     fn letter(self) -> &'static str {
@@ -114,11 +117,14 @@ impl Kind {
             Self::Member => "m",
             Self::Card => "c",
             Self::Binding => "b",
+            Self::End => "z",
         }
     }
 
     fn from_letter(letter: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.letter() == letter)
+        let end = [Self::End];
+        let mut kinds = Self::ALL.into_iter().chain(end);
+        kinds.find(|kind| kind.letter() == letter)
     }
 }
 
@@ -141,6 +147,20 @@ impl Place {
             kind: Kind::Member,
             name: String::new(),
         }
+    }
+
+    /// Returns the place after all changes of a version.
+    pub fn end(version: i64) -> Self {
+        Self {
+            version,
+            kind: Kind::End,
+            name: String::new(),
+        }
+    }
+
+    /// Returns whether nothing of its version follows.
+    pub fn is_end(&self) -> bool {
+        self.kind == Kind::End
     }
 
     /// Writes the place as a cursor of `history`.

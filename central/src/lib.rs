@@ -26,4 +26,5 @@ pub mod plain_text;
 pub mod quarantine;
 pub mod serve;
 pub mod store;
+pub mod sync;
 pub mod terminals;

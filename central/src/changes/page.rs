@@ -53,6 +53,9 @@ pub async fn after(
     if changes.is_empty() && !reset {
         return Ok(None);
     }
+    if !more {
+        last = Place::end(newest);
+    }
     let from = if reset {
         Cursor::default()
     } else {
@@ -77,6 +80,7 @@ async fn read_kind(
         Kind::Member => ("name, points, tier, merged_into", "members", "member"),
         Kind::Card => ("kind, member, points", "cards", "card"),
         Kind::Binding => ("card, account, state, reason", "bindings", "id"),
+        Kind::End => return Ok(Vec::new()),
     };
     // Within the cursor's own version, kinds before the cursor's were sent and kinds after were not.
     let (condition, mut values) = match kind.cmp(&start.kind) {
@@ -133,7 +137,7 @@ fn change(kind: Kind, row: &Row) -> Result<Change, StoreError> {
             },
             points: row.int(4)?,
         }),
-        Kind::Binding => Change::Binding(BindingVerdict {
+        Kind::Binding | Kind::End => Change::Binding(BindingVerdict {
             id: row.parsed(1)?,
             card: row
                 .text(2)?
