@@ -110,7 +110,8 @@ async fn poll(
     let id = &arrival.terminal.id;
     let stored = watermark(on, id, request.epoch, "").await?;
     let chains = stored_chains(on, id, stored.as_ref(), request).await?;
-    let decision = decide(stored.as_ref(), &chains, request);
+    // Nothing of a poll is stored, so no fork can be in its way.
+    let decision = decide(stored.as_ref(), &chains, &[], request);
     Ok(Taken {
         verdict: decision.verdict,
         acked: decision.acked,
@@ -130,8 +131,9 @@ async fn take_once(
     open_stream(&tx, arrival, request).await?;
     let stored = watermark(&*tx, id, request.epoch, for_update(&*tx)).await?;
     let chains = stored_chains(&*tx, id, stored.as_ref(), request).await?;
-    let decision = decide(stored.as_ref(), &chains, request);
-    let Some(mark) = decision.watermark else {
+    let forks = forks_of(&*tx, id, request.epoch).await?;
+    let decision = decide(stored.as_ref(), &chains, &forks, request);
+    if decision.watermark.is_none() && decision.accepted.is_empty() {
         tx.rollback().await?;
         return Ok(Taken {
             verdict: decision.verdict,
@@ -139,7 +141,7 @@ async fn take_once(
             events: 0,
             quarantined: 0,
         });
-    };
+    }
     let items = read_all(&decision);
     store_events(&tx, arrival, request.epoch, &decision.accepted, &items).await?;
     let origin = Origin {
@@ -161,7 +163,9 @@ async fn take_once(
         let from = stored.map_or(Seq(1), |mark| mark.seq.next());
         note_gap(&tx, arrival, request.epoch, from, gap).await?;
     }
-    move_watermark(&tx, id, request.epoch, &mark).await?;
+    if let Some(mark) = &decision.watermark {
+        move_watermark(&tx, id, request.epoch, mark).await?;
+    }
     touched.publish(&*tx).await?;
     tx.commit().await?;
     Ok(Taken {
@@ -217,7 +221,9 @@ async fn open_stream(
     let sql = "INSERT INTO streams (terminal, epoch, watermark, chain, forked_from, forked_at,
             first_seen_ms)
         VALUES ($1, $2, 0, $3, $4, $5, $6)
-        ON CONFLICT (terminal, epoch) DO NOTHING";
+        ON CONFLICT (terminal, epoch) DO UPDATE SET
+            forked_from = COALESCE(streams.forked_from, excluded.forked_from),
+            forked_at = COALESCE(streams.forked_at, excluded.forked_at)";
     let values = values![
         arrival.terminal.id.as_str(),
         request.epoch.to_string(),
@@ -247,6 +253,22 @@ async fn watermark(
         seq: place(row.int(0)?),
         chain: link(operation, row.text(1)?)?,
     }))
+}
+
+/// The places at which other epochs of this terminal left this one.
+async fn forks_of(
+    on: &impl ConnectionTrait,
+    id: &TerminalId,
+    epoch: Epoch,
+) -> Result<Vec<Seq>, StoreError> {
+    let sql = "SELECT forked_at FROM streams
+        WHERE terminal = $1 AND forked_from = $2 AND forked_at IS NOT NULL";
+    let values = values![id.as_str(), epoch.to_string()];
+    rows(on, "read where a stream was left", sql, values)
+        .await?
+        .iter()
+        .map(|row| Ok(place(row.int(0)?)))
+        .collect()
 }
 
 async fn stored_chains(
