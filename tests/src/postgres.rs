@@ -173,8 +173,10 @@ fn id(what: &str) -> Result<u32> {
 
 /// Returns the folder of `postgres`: that of PATH, else the newest of Debian's.
 fn installed() -> Result<PathBuf> {
-    if let Some(found) = environment::program("postgres") {
-        return Ok(found.parent().unwrap_or(Path::new("/")).to_owned());
+    // A link in PATH may stand alone, its companions beside what it leads to.
+    let in_path = environment::program("postgres").and_then(|found| found.canonicalize().ok());
+    if let Some(folder) = in_path.as_deref().and_then(Path::parent) {
+        return Ok(folder.to_owned());
     }
     let versions = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -187,5 +189,24 @@ fn installed() -> Result<PathBuf> {
     match newest {
         Some(version) => Ok(format!("/usr/lib/postgresql/{version}/bin").into()),
         None => bail!("PostgreSQL is not installed: `./dev test` installs Debian's postgresql"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_comes_back_on_its_port_with_its_data() {
+        let mut postgres = Postgres::start_new().unwrap();
+        let url = postgres.database("kept").unwrap();
+        postgres
+            .sql("kept", "CREATE TABLE t AS SELECT 7 AS n")
+            .unwrap();
+        postgres.stop().unwrap();
+        assert!(!postgres.listens());
+        postgres.start().unwrap();
+        assert_eq!(postgres.sql("kept", "SELECT n FROM t").unwrap().trim(), "7");
+        assert!(url.contains(&postgres.address.to_string()));
     }
 }

@@ -90,3 +90,25 @@ fn print(mut stream: TcpStream, paper: &Mutex<Vec<u8>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_request_is_answered_though_it_comes_in_pieces() {
+        let printer = Printer::switch_on().unwrap();
+        let mut till = TcpStream::connect(printer.address()).unwrap();
+        for byte in [0x10, 0x04, 0x01] {
+            till.write_all(&[byte]).unwrap();
+        }
+        let mut answer = [0];
+        till.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [STATUS_READY]);
+        till.write_all(b"milk\n").unwrap();
+        let paper = printer.wait_for_bytes(8, Duration::from_secs(5)).unwrap();
+        assert_eq!(paper, b"\x10\x04\x01milk\n");
+        assert_eq!(printer.tear_off().len(), 8);
+        assert!(printer.bytes().is_empty());
+    }
+}

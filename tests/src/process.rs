@@ -287,3 +287,33 @@ pub fn log_tail(log: &Path, lines: usize) -> String {
         Err(error) => format!("({} cannot be read: {error})", log.display()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commands_outputs_and_code_are_told_apart() {
+        let mut shell = command(Path::new("sh"));
+        shell.args(["-c", "echo out; echo err >&2; exit 3"]);
+        let outcome = run(shell).unwrap();
+        assert_eq!(
+            (outcome.code, &*outcome.stdout, &*outcome.stderr),
+            (3, "out\n", "err\n")
+        );
+        assert!(outcome.success().is_err());
+    }
+
+    #[test]
+    fn a_daemon_is_gone_once_its_owner_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sleep = command(Path::new("sleep"));
+        sleep.arg("600");
+        let mut daemon = Daemon::start("sleep", sleep, &dir.path().join("log")).unwrap();
+        daemon.ensure_running().unwrap();
+        let proc = PathBuf::from(format!("/proc/{}", daemon.pid()));
+        assert!(proc.exists());
+        drop(daemon);
+        assert!(!proc.exists());
+    }
+}

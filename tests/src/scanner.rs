@@ -104,3 +104,30 @@ impl Scanner {
         self.send(format!("{code}\r").as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_scan_comes_out_of_the_port_as_it_is_and_a_pulled_cable_ends_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut scanner = Scanner::plug_in(&dir.path().join("scanner")).unwrap();
+        let mut port = File::open(scanner.path()).unwrap();
+        scanner.send_in_pieces(b"\x02]C1\x1d29\r\n", 2).unwrap();
+        let mut bytes = [0; 9];
+        port.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"\x02]C1\x1d29\r\n");
+
+        scanner.unplug().unwrap();
+        assert_eq!(port.read(&mut bytes).unwrap_or(0), 0);
+        assert!(scanner.scan("29").is_err());
+        scanner.replug().unwrap();
+        let mut port = File::open(scanner.path()).unwrap();
+        scanner.scan("29").unwrap();
+        let mut bytes = [0; 3];
+        port.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"29\r");
+    }
+}

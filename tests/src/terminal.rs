@@ -244,7 +244,7 @@ impl Terminal {
     /// When the agent does not answer.
     pub fn recorded(&self) -> Result<u64> {
         let status = self.status()?;
-        status["outbox"]["appended_seq"]
+        status["outbox"]["appended"]
             .as_u64()
             .with_context(|| format!("no place of the newest event in {status}"))
     }
