@@ -165,3 +165,39 @@ fn a_fork_that_the_disk_refuses_leaves_all_as_it_was() {
     assert_eq!(opened.outbox.epoch(), old);
     assert_eq!(records(&opened.outbox, 0), expected(0..101));
 }
+
+#[test]
+fn a_power_cut_at_any_step_of_a_fork_leaves_one_whole_epoch() {
+    let mut old_stayed = 0;
+    for calls in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let sim = SimDisk::default();
+        let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+        let outbox = open_on(&disk, dir.path()).outbox;
+        append(&outbox, 0..30);
+        let old = outbox.epoch();
+        sim.cut_power_after(calls, calls);
+        let forked = outbox.fork(Seq(11), Epoch(9));
+        if !sim.is_cut() {
+            assert_eq!(forked.unwrap().moved, 20);
+            break;
+        }
+        drop(outbox);
+        let disk: Arc<dyn Disk> = Arc::new(sim.revived());
+        let opened = open_on(&disk, dir.path());
+        assert_eq!(opened.recovery.damages, [], "after {calls} calls");
+        let outbox = opened.outbox;
+        if outbox.epoch() == old {
+            assert!(forked.is_err(), "after {calls} calls");
+            assert_eq!(records(&outbox, 0), expected(0..30));
+            old_stayed += 1;
+        } else {
+            assert_eq!(outbox.epoch(), Epoch(9));
+            assert_eq!(records(&outbox, 0), expected(10..30));
+        }
+        // Whatever stands goes on.
+        let mark = append(&outbox, 30..31);
+        assert_eq!(records(&outbox, mark.seq.0 - 1), expected(30..31));
+    }
+    assert!(old_stayed > 5, "the cuts fell into the fork");
+}
