@@ -1,1 +1,9 @@
-//! placeholder
+//! The daemon on a terminal: devices in, durable events out, member data at hand.
+//!
+//! Data goes one way round: devices → events → outbox → central, and central → replica → the till's
+//! API. An event counts as accepted only once [`outbox`] has it on the disk.
+
+pub mod members;
+pub mod outbox;
+pub mod storage;
+pub mod vault;
