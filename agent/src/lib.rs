@@ -1,1 +1,6 @@
-//! placeholder
+//! The daemon on a terminal: devices in, durable events out, member data at hand.
+//!
+//! Data goes one way round: devices → events → outbox → central, and central → replica → the till's
+//! API. An event counts as accepted only once the outbox has it on the disk.
+
+pub mod config;
