@@ -11,6 +11,7 @@ pub mod code;
 pub mod journal;
 pub mod money;
 pub mod poslog;
+pub mod receipt;
 pub mod sale;
 pub mod scanner;
 pub mod transport;
