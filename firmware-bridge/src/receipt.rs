@@ -14,10 +14,13 @@ mod dialect;
 mod escpos;
 mod job;
 mod paper;
-mod profile;
+pub mod profile;
 
 pub use codepage::{Charset, Encoding, EncodingError, MultiByte, Page};
 pub use decoder::ReceiptDecoder;
 pub use dialect::{Dialect, DialectError};
 pub use escpos::{CodeKind, EscPos, Item, RESCAN_BYTES};
 pub use job::{JOB_BYTES_MAX, JOB_CODES_MAX, JOB_LINES_MAX, Job, JobEnd, Line, Unreadable};
+pub use profile::{
+    AmountError, NotASale, PROFILE_BYTES_MAX, Profile, ProfileError, Reading, UnparsedReason,
+};

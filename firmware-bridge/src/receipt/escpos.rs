@@ -288,8 +288,8 @@ impl EscPos {
             Effect::Kanji(on) => self.charset.kanji = Some(on),
             Effect::KanjiCode(n) => self.charset.kanji_code = Some(n),
             Effect::International(n) => self.charset.international = n,
-            Effect::StarMark => {
-                self.star = Some(StarText::default());
+            Effect::StarMark { prefix } => {
+                self.star = Some(StarText::new(prefix));
                 sink(Item::StarMark);
             }
         }

@@ -2,9 +2,9 @@
 
 /// Most lines of one job; a longer one is ended and goes on as another.
 pub const JOB_LINES_MAX: usize = 2_000;
-/// Most bytes of text of one job; a longer one is ended and goes on as another.
+/// Most bytes of text and codes of one job; a longer one is ended and goes on as another.
 pub const JOB_BYTES_MAX: usize = 64 << 10;
-/// Most codes that are kept of one job; further ones are counted as skipped.
+/// Most codes that are kept of one job; further ones are dropped.
 pub const JOB_CODES_MAX: usize = 64;
 
 /// One line of a receipt, columns kept apart by spaces, without trailing space.

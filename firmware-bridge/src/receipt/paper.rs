@@ -89,8 +89,10 @@ impl Paper {
             }
             Item::Code { kind, data } => {
                 let limit = self.break_line();
-                if self.codes.len() < JOB_CODES_MAX {
-                    self.codes.push(kind.text(data));
+                if self.codes.len() < JOB_CODES_MAX && self.text_bytes < JOB_BYTES_MAX {
+                    let code = kind.text(data);
+                    self.text_bytes += code.len();
+                    self.codes.push(code);
                 }
                 self.in_image = false;
                 return limit;

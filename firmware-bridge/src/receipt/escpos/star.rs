@@ -11,9 +11,8 @@ const RS: u8 = 0x1E;
 const RUN_BYTES: usize = 1024;
 
 /// What the next byte belongs to.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    #[default]
     Text,
     /// Behind ESC.
     Escape,
@@ -24,13 +23,25 @@ enum Place {
 }
 
 /// Takes the printable runs out of Star's commands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct StarText {
     place: Place,
     run: Vec<u8>,
 }
 
 impl StarText {
+    /// Starts behind a mark; `in_prefix` where the mark was the begin of a command.
+    pub(super) fn new(in_prefix: bool) -> Self {
+        Self {
+            place: if in_prefix {
+                Place::Extended
+            } else {
+                Place::Text
+            },
+            run: Vec::new(),
+        }
+    }
+
     pub(super) fn take(&mut self, byte: u8, sink: &mut impl FnMut(Item<'_>)) {
         match self.place {
             Place::Escape => {
