@@ -4,3 +4,4 @@
 //! API. An event counts as accepted only once the outbox has it on the disk.
 
 pub mod config;
+pub mod till;
