@@ -7,5 +7,8 @@
 //! What this crate deliberately lacks: knowledge of members, of the outbox and of central. It knows
 //! no other crate of the workspace.
 
+pub mod code;
 pub mod money;
 pub mod sale;
+pub mod scanner;
+pub mod transport;
