@@ -9,6 +9,7 @@
 
 pub mod code;
 pub mod money;
+pub mod receipt;
 pub mod sale;
 pub mod scanner;
 pub mod transport;

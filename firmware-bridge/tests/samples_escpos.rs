@@ -1,0 +1,481 @@
+//! Streams that real POS programs and printing libraries sent, read to their end.
+//!
+//! The streams are found through the variable `TILLBIND_SAMPLES` and are no part of this project;
+//! without it, the project's own fixtures are all that is tested. What each stream must give was
+//! taken from a hexadecimal dump by hand.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use tillbind_firmware_bridge::receipt::{
+    Dialect, Encoding, EscPos, Item, Job, Profile, Reading, ReceiptDecoder,
+};
+
+/// What an independent reading of one stream found.
+struct Sample {
+    file: &'static str,
+    cuts: usize,
+    kicks: usize,
+    /// Images as commands; strips and colour planes count each.
+    images: usize,
+    codes: usize,
+    /// Bytes that no reading can make sense of.
+    skipped: u64,
+    /// Jobs that are images alone.
+    image_only: usize,
+    /// Texts that must stand on the paper, in this order.
+    snippets: &'static [&'static str],
+    first_code: Option<&'static str>,
+}
+
+const SAMPLES: &[Sample] = &[
+    Sample {
+        file: "a-epson-coupon-pagemode",
+        cuts: 1,
+        kicks: 0,
+        images: 16,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &["$5 OFF", "good for any", "purchase over", "$50.00 or more"],
+        first_code: None,
+    },
+    // The second image declares 180 bytes more than the stream has. All of it that is image, 19,092
+    // bytes, is skipped; what it swallowed (from `GS ( L` on) is read again.
+    Sample {
+        file: "a-epson-retail-2012",
+        cuts: 1,
+        kicks: 0,
+        images: 2,
+        codes: 1,
+        skipped: 19_092,
+        image_only: 0,
+        snippets: &[
+            "3840 KILROY AIRPORT WAY",
+            "03/29/12  14:33:30  TR#: 011534",
+            "00094424   BUG SPRAY                 14.99",
+            "Demos Coupon 00112563           -5.00",
+            "TAX 8.25%                   8.74",
+            "TOTAL                          114.70",
+            "Visa Credit Card               114.70",
+            "Thanks for visiting",
+        ],
+        first_code: Some("0188025014655200"),
+    },
+    Sample {
+        file: "a-gbk-restaurant-snaildev",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "***餐馆",
+            "客人就餐消费单",
+            "桌号：28",
+            "酒店日期：2016-5-6                餐段：晚餐",
+            "健怡雪碧         4            瓶       40.00",
+            "鲟龙鱼         1.5            斤       28.00",
+            "消费合计：68.00",
+            "打印时间：2016-5-6   21:32:49",
+        ],
+        first_code: None,
+    },
+    Sample {
+        file: "a-zebra-farmers-market",
+        cuts: 0,
+        kicks: 0,
+        images: 0,
+        codes: 1,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "Zebra Farmer's Market",
+            "Bananas    $2.99/LB",
+            "NY Strip           $8.99/LB",
+            "Tax (9%)           $2.25",
+            "Total      $27.20",
+            "www.zebra.com",
+        ],
+        first_code: Some("123456"),
+    },
+    Sample {
+        file: "b-escpos-php-barcode",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 40,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "Height and bar width",
+            "Width 8",
+            "Content: A012$+-./:A",
+            "Code128",
+        ],
+        first_code: Some("ABC"),
+    },
+    Sample {
+        file: "b-escpos-php-bit-image",
+        cuts: 1,
+        kicks: 0,
+        images: 4,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "Regular Tux (bit image).",
+            "Large Tux in correct proportion",
+        ],
+        first_code: None,
+    },
+    Sample {
+        file: "b-escpos-php-character-encodings",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "jordbær med fløde, mens cirkusklovnen Wolther spillede på xylofon.",
+            "größeren Zwerg.",
+            "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία",
+            "El pingüino Wenceslao hizo kilómetros",
+            "Le cœur déçu mais l'âme plutôt naïve",
+            "Árvíztűrő tükörfúrógép.",
+            "Glāžšķūņa rūķīši",
+            "Pchnąć w tę łódź jeża lub ośm skrzyń fig.",
+            "В чащах юга жил бы цитрус?",
+            "yağız şoföre çabucak güvendi.",
+            "ｲﾛﾊﾆﾎﾍﾄ ﾁﾘﾇﾙｦ",
+            "דג סקרן שט בים",
+        ],
+        first_code: None,
+    },
+    Sample {
+        file: "b-escpos-php-character-tables",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "Table 0: CP437",
+            "8 ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒ",
+            "Table 13: CP857",
+            "Table 17: CP866",
+            "8 АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ",
+        ],
+        first_code: None,
+    },
+    Sample {
+        file: "b-escpos-php-demo",
+        cuts: 14,
+        kicks: 1,
+        images: 8,
+        codes: 4,
+        skipped: 0,
+        image_only: 2,
+        snippets: &[
+            "Hello world",
+            "Partial cut",
+            "A man a plan",
+            "Micro QR code",
+        ],
+        first_code: Some("9876"),
+    },
+    Sample {
+        file: "b-escpos-php-graphics",
+        cuts: 1,
+        kicks: 0,
+        images: 4,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &["Regular Tux.", "Large Tux in correct proportion."],
+        first_code: None,
+    },
+    Sample {
+        file: "b-escpos-php-margins-and-spacing",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &["left margin 512", "Page width", "page width 64"],
+        first_code: None,
+    },
+    Sample {
+        file: "b-escpos-php-pdf417-code",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 24,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "PDF417 code demo",
+            "Column count 30 (maximum, doesnt fit!)",
+            "Truncated",
+        ],
+        first_code: Some("Testing 123"),
+    },
+    Sample {
+        file: "b-escpos-php-qr-code",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 19,
+        skipped: 0,
+        image_only: 0,
+        snippets: &["QR code demo", "Binary", "Pixel size 10", "Micro QR code"],
+        first_code: Some("Testing 123"),
+    },
+    Sample {
+        file: "b-escpos-php-receipt-with-logo",
+        cuts: 1,
+        kicks: 1,
+        images: 1,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "ExampleMart Ltd.",
+            "SALES INVOICE",
+            "Example item #1                             4.00",
+            "Subtotal                                   12.95",
+            "A local tax                                 1.30",
+            "Total            $ 14.25",
+            "Monday 6th of April 2015 02:56:25 PM",
+        ],
+        first_code: None,
+    },
+    Sample {
+        file: "b-escpos-php-text-size",
+        cuts: 1,
+        kicks: 0,
+        images: 0,
+        codes: 0,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "Change height & width",
+            "12345678",
+            "Hello world!",
+            "Hello\nworld!",
+        ],
+        first_code: None,
+    },
+    Sample {
+        file: "b-thermal-test3",
+        cuts: 0,
+        kicks: 0,
+        images: 0,
+        codes: 1,
+        skipped: 0,
+        image_only: 0,
+        snippets: &["The quick brown fox jumps over the lazy dog"],
+        first_code: Some("https://nielsleenheer.com"),
+    },
+    Sample {
+        file: "b-thermal-test4",
+        cuts: 2,
+        kicks: 0,
+        images: 0,
+        codes: 14,
+        skipped: 0,
+        image_only: 0,
+        snippets: &[
+            "the lazy dogThe is the first line",
+            "underline bold italic",
+            "normal height",
+        ],
+        first_code: Some("12345678911"),
+    },
+];
+
+fn folder() -> Option<PathBuf> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's only way to learn where the samples lie"
+    )]
+    #[expect(clippy::print_stdout, reason = "a test that tests nothing says so")]
+    let Ok(samples) = env::var("TILLBIND_SAMPLES") else {
+        println!("TILLBIND_SAMPLES is not set: the streams of real tills are not tested");
+        return None;
+    };
+    Some(PathBuf::from(samples).join("escpos"))
+}
+
+#[derive(Default, Debug, PartialEq, Eq)]
+struct Counts {
+    cuts: usize,
+    kicks: usize,
+    images: usize,
+    codes: usize,
+    unknown: usize,
+}
+
+fn count(bytes: &[u8]) -> Counts {
+    let mut counts = Counts::default();
+    let mut stream = EscPos::new(Dialect::Auto);
+    let mut sink = |item: Item<'_>| match item {
+        Item::Cut => counts.cuts += 1,
+        Item::DrawerKick => counts.kicks += 1,
+        Item::Image { .. } => counts.images += 1,
+        Item::Code { .. } => counts.codes += 1,
+        Item::Unknown | Item::StarMark => counts.unknown += 1,
+        Item::Text { .. }
+        | Item::LineFeed
+        | Item::CarriageReturn
+        | Item::Tab
+        | Item::TabStops(_)
+        | Item::Column(_)
+        | Item::Shift(_)
+        | Item::PrintMode(_)
+        | Item::Size(_)
+        | Item::Font(_)
+        | Item::Init => {}
+    };
+    stream.feed(bytes, &mut sink);
+    stream.finish(&mut sink);
+    counts
+}
+
+/// Reads a stream as a tap would: in pieces, then a silence.
+fn jobs(bytes: &[u8], chunk: usize) -> (Vec<Job>, u64) {
+    let mut decoder = ReceiptDecoder::new(Dialect::Auto, Encoding::default());
+    let mut jobs = Vec::new();
+    for part in bytes.chunks(chunk) {
+        jobs.extend(decoder.feed(part));
+    }
+    jobs.extend(decoder.handle_idle());
+    assert!(decoder.is_at_rest());
+    (jobs, decoder.skipped_bytes())
+}
+
+#[test]
+fn every_stream_of_the_samples_is_read_to_its_end() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    for sample in SAMPLES {
+        let path = folder.join(format!("{}.bin", sample.file));
+        let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let counts = Counts {
+            cuts: sample.cuts,
+            kicks: sample.kicks,
+            images: sample.images,
+            codes: sample.codes,
+            unknown: 0,
+        };
+        assert_eq!(count(&bytes), counts, "{}", sample.file);
+
+        let (jobs, skipped) = jobs(&bytes, 1_460);
+        assert_eq!(skipped, sample.skipped, "{}", sample.file);
+        let text: Vec<String> = jobs.iter().map(Job::text).collect();
+        let text = text.join("\n");
+        let mut rest = text.as_str();
+        for snippet in sample.snippets {
+            let at = rest.find(snippet);
+            let at = at.unwrap_or_else(|| panic!("{}: {snippet:?} not in {rest}", sample.file));
+            rest = &rest[at + snippet.len()..];
+        }
+        let first_code = jobs.iter().flat_map(|job| &job.codes).next();
+        assert_eq!(first_code.map(String::as_str), sample.first_code);
+        let image_only = jobs.iter().filter(|job| job.image_only()).count();
+        assert_eq!(image_only, sample.image_only, "{}", sample.file);
+    }
+}
+
+#[test]
+fn every_stream_of_the_samples_is_known_here() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(SAMPLES.iter().any(|sample| sample.file == name), "{name}");
+    }
+}
+
+#[test]
+fn the_samples_read_the_same_byte_by_byte() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    for sample in SAMPLES {
+        let bytes = fs::read(folder.join(format!("{}.bin", sample.file))).unwrap();
+        assert_eq!(
+            jobs(&bytes, 1),
+            jobs(&bytes, bytes.len()),
+            "{}",
+            sample.file
+        );
+    }
+}
+
+/// A profile of the retail receipt, whose footer an image swallowed.
+const GARDEN_SHOP: &str = r#"
+name = "garden-shop"
+currency = "USD"
+date_formats = ["%m/%d/%y"]
+time_formats = ["%H:%M:%S"]
+tax = "added"
+header = ['^(?<date>\d\d/\d\d/\d\d) +(?<time>\d\d:\d\d:\d\d) +TR#: (?<sequence>\d+)$']
+
+[lines]
+items_begin = ['^-+$']
+item = ['^(?<item_id>\d{8}) +(?<description>\S.*?) +(?<amount>\d+\.\d\d)$']
+subtotal = ['^SUBTOTAL']
+discount = ['^.*Coupon \d+ +(?<amount>-\d+\.\d\d)$']
+tax = ['^TAX [\d.]+% +(?<amount>\d+\.\d\d)$']
+total = ['^TOTAL +(?<amount>\d+\.\d\d)$']
+tender = ['^(?<kind>Visa Credit Card) +(?<amount>\d+\.\d\d)$']
+
+[tenders]
+"visa credit card" = "card"
+"#;
+
+/// A profile of the restaurant's bill, which names no tender.
+const RESTAURANT: &str = r#"
+name = "restaurant"
+currency = "CNY"
+untendered = "cash"
+date_formats = ["%Y-%m-%d"]
+time_formats = ["%H:%M:%S"]
+header = ['单号：(?<sequence>\d+)', '打印时间：(?<date>[\d-]+) +(?<time>[\d:]+)']
+
+[lines]
+items_begin = ['^菜品名称']
+item = ['^(?<description>\S+) +(?<quantity>[\d.]+) +\S+ +(?<amount>\d+\.\d\d)$']
+subtotal = ['消费合计：']
+discount = ['折扣金额： *(?<amount>\d+\.\d\d)$']
+total = ['应收金额：(?<amount>\d+\.\d\d)$']
+"#;
+
+#[test]
+fn a_profile_makes_sales_of_real_receipts() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    for (file, profile, total, items) in [
+        ("a-epson-retail-2012", GARDEN_SHOP, 11_470, 4),
+        ("a-gbk-restaurant-snaildev", RESTAURANT, 6_800, 2),
+    ] {
+        let profile = Profile::parse(profile).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let bytes = fs::read(folder.join(format!("{file}.bin"))).unwrap();
+        let (jobs, _) = jobs(&bytes, 512);
+        let reading = profile.read(&jobs[0]);
+        let Reading::Sale(sale) = &reading else {
+            panic!("{file}: {reading:?}");
+        };
+        assert_eq!((sale.total_minor, sale.items.len()), (total, items));
+    }
+}
