@@ -8,7 +8,9 @@
 //! no other crate of the workspace.
 
 pub mod code;
+pub mod journal;
 pub mod money;
+pub mod poslog;
 pub mod receipt;
 pub mod sale;
 pub mod scanner;
