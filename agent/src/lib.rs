@@ -4,4 +4,5 @@
 //! API. An event counts as accepted only once the outbox has it on the disk.
 
 pub mod config;
+pub mod devices;
 pub mod till;
