@@ -1,8 +1,11 @@
 //! The daemon on a terminal: devices in, durable events out, member data at hand.
 //!
 //! Data goes one way round: devices → events → outbox → central, and central → replica → the till's
-//! API. An event counts as accepted only once the outbox has it on the disk.
+//! API. An event counts as accepted only once [`outbox`] has it on the disk.
 
 pub mod config;
 pub mod devices;
+pub mod outbox;
+pub mod storage;
 pub mod till;
+pub mod vault;

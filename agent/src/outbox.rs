@@ -1,0 +1,649 @@
+//! The terminal's durable queue of events for central: what it accepted is on the disk.
+//!
+//! **Layout.** Appends go through a bounded queue to one writer thread, which owns everything. It makes
+//! them durable in the `journal` (a write-ahead log in preallocated segments; all that waits shares one
+//! write and one `fdatasync`), answers, and then puts them into the `buffer` (sled), from which they are
+//! read for central. `layout` names the directories.
+//!
+//! **Limits.** A record has at most [`RECORD_BYTES_MAX`], a group at most [`GROUP_BYTES_MAX`]; the queue
+//! holds 16,384 groups and 8 MiB, the backlog as much as its setting says; beyond each, an append
+//! fails with an error that says so. Nothing is dropped to make room.
+//!
+//! **Recovery.** After a clean stop the buffer is trusted if journal and buffer agree; otherwise it is made
+//! anew from the journal. A write that was never acknowledged is cut off; an acknowledged event that cannot
+//! be read is a [`Damage`], and a [`ReadError::Gap`] to whoever reads past it. When sled fails, at any
+//! time, reading goes by the journal, and the outbox says `degraded` until the buffer is made anew.
+//!
+//! **An append that failed** has used no number. If it failed at the sync, the disk may nonetheless have kept
+//! it, and after a power cut before the next append it may come back as an event; nothing but a working
+//! disk could tell.
+//!
+//! **What it lacks:** a policy of what to give up when the disk is full, more than one reader's position, and
+//! any notion of what a record says.
+//!
+//! Everything that returns a value blocks for it, some on the disk: see each method. [`Ticket`] is a future
+//! as well.
+
+mod buffer;
+mod journal;
+mod layout;
+#[cfg(test)]
+mod model_tests;
+mod opening;
+mod queue;
+mod reading;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod view;
+mod watermark;
+mod writer;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tillbind_protocol::chain::Mark;
+use tillbind_protocol::ids::{Epoch, Seq};
+use tokio::sync::{oneshot, watch};
+
+pub use journal::CommitError;
+pub use reading::{ReadError, Stored};
+pub use stats::{LATENCY_BOUNDS_US, Latencies, Stats};
+
+use crate::storage::disk::{Disk, LocalDisk};
+use crate::storage::lock::DirLock;
+pub use crate::storage::lock::LockError;
+use crate::vault::{Purpose, Random, Vault};
+use layout::Layout;
+use queue::{Append, Order, Queue, answer};
+use reading::Limits;
+use view::View;
+use writer::{Tidy, Writer};
+
+/// Longest record, in bytes; an append beyond it fails as [`AppendError::TooLarge`].
+pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of records in one group; an append beyond it fails as [`AppendError::TooLarge`].
+pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
+/// Smallest journal segment, in bytes: smaller ones would be changed after a few events.
+pub const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+/// Journal segment unless set otherwise, in bytes: some eight thousand events.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
+/// Backlog unless set otherwise, in bytes: some two million events, months without a line.
+pub const BACKLOG_BYTES_MAX_DEFAULT: u64 = 1024 * 1024 * 1024;
+
+/// Tells the time since some fixed moment; never goes back.
+pub type Monotonic = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// How an outbox is to be.
+#[derive(Clone)]
+pub struct OutboxConfig {
+    /// Its directory, made if need be; its parent must exist.
+    pub dir: PathBuf,
+    /// Length of a journal segment, in bytes; at least [`SEGMENT_BYTES_MIN`].
+    pub segment_bytes: u64,
+    /// Plain bytes that may wait for central; beyond them appends fail as [`AppendError::Full`]. The
+    /// disk takes about three times as much.
+    pub backlog_bytes_max: u64,
+    /// The clock for the figures.
+    pub monotonic: Monotonic,
+}
+
+impl OutboxConfig {
+    /// Returns the defaults for an outbox in `dir`.
+    pub fn new(dir: impl Into<PathBuf>, monotonic: Monotonic) -> Self {
+        Self {
+            dir: dir.into(),
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            backlog_bytes_max: BACKLOG_BYTES_MAX_DEFAULT,
+            monotonic,
+        }
+    }
+}
+
+impl fmt::Debug for OutboxConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxConfig")
+            .field("dir", &self.dir)
+            .field("segment_bytes", &self.segment_bytes)
+            .field("backlog_bytes_max", &self.backlog_bytes_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Events that are lost, for headquarters to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The first lost event.
+    pub from: Seq,
+    /// The last one; unknown if what was lost is the end of the journal.
+    pub to: Option<Seq>,
+    /// What happened to them.
+    pub reason: String,
+}
+
+/// What opening an outbox found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Events that wait for central, lost ones in a gap included.
+    pub events: u64,
+    /// Bytes cut off at the journal's end: a write that was not acknowledged, or, after a damage to the
+    /// last write of all, one that was; nothing on the disk can tell.
+    pub torn_bytes: u64,
+    /// Events put back into the journal from the buffer.
+    pub restored: u64,
+    /// Events that are lost.
+    pub damages: Vec<Damage>,
+    /// Whether the buffer was made anew.
+    pub rebuilt: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// An outbox just opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The outbox.
+    pub outbox: Outbox,
+    /// What opening it found.
+    pub recovery: Recovery,
+}
+
+/// Why an outbox cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The setting is below the minimum.
+    #[error(
+        "a journal segment of {segment_bytes} bytes is too small: set at least {SEGMENT_BYTES_MIN}"
+    )]
+    SegmentTooSmall {
+        /// The setting.
+        segment_bytes: u64,
+    },
+    /// The directory cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The disk refused.
+    #[error("cannot {doing} the outbox {dir}")]
+    Disk {
+        /// What was tried.
+        doing: &'static str,
+        /// The outbox's directory.
+        dir: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why an event was not kept.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The record or its group is too long.
+    #[error("an event or group of {bytes} bytes is too large: the limit is {bytes_max}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit it broke.
+        bytes_max: usize,
+    },
+    /// More waits for the disk than the queue holds.
+    #[error("the disk is too slow for what comes in: try again shortly")]
+    Busy,
+    /// More waits for central than the setting allows.
+    #[error(
+        "the outbox is full ({backlog_bytes_max} bytes wait for central): restore the line to central or raise the limit"
+    )]
+    Full {
+        /// The setting.
+        backlog_bytes_max: u64,
+    },
+    /// The disk refused.
+    #[error(transparent)]
+    NotKept(CommitError),
+    /// The outbox is closed.
+    #[error("the outbox is closed")]
+    Stopped,
+}
+
+impl AppendError {
+    /// Tells whether the same append can never succeed.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::Stopped => true,
+            Self::Busy | Self::Full { .. } | Self::NotKept(_) => false,
+        }
+    }
+}
+
+/// Why an acknowledgement is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AckError {
+    /// It covers events that were never appended.
+    #[error("event {} is acknowledged, but the last one here is {}", mark.seq, appended.seq)]
+    Beyond {
+        /// What was acknowledged.
+        mark: Mark,
+        /// The newest durable event.
+        appended: Mark,
+    },
+    /// The chain differs: central speaks of another history.
+    #[error("event {} is acknowledged with another chain than the one here", mark.seq)]
+    OtherHistory {
+        /// What was acknowledged.
+        mark: Mark,
+        /// The mark here, if the place is no gap.
+        own: Option<Mark>,
+    },
+    /// The own chain cannot be read.
+    #[error("the acknowledged event cannot be looked up")]
+    Read(#[source] ReadError),
+    /// The outbox is closed.
+    #[error("the outbox is closed")]
+    Stopped,
+}
+
+/// What moved to a new epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forked {
+    /// How many events moved.
+    pub moved: u64,
+    /// Events that should have moved, but were acknowledged and are no longer kept: first and last
+    /// place in the former epoch.
+    pub gone: Option<(Seq, Seq)>,
+    /// Events that should have moved, but are lost; places in the former epoch.
+    pub damages: Vec<Damage>,
+}
+
+/// Why no new epoch could begin. The former one stands as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ForkError {
+    /// It would begin behind the last event.
+    #[error("cannot fork at event {at}: the last one here is {}", appended.seq)]
+    Beyond {
+        /// Where to fork.
+        at: Seq,
+        /// The newest durable event.
+        appended: Mark,
+    },
+    /// The new epoch is the present one.
+    #[error("cannot fork into {epoch}: it is the present epoch")]
+    SameEpoch {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The events cannot be read.
+    #[error("the events to move cannot be read")]
+    Read(#[source] ReadError),
+    /// The new journal cannot be written.
+    #[error(transparent)]
+    NotKept(CommitError),
+    /// The disk refused.
+    #[error("cannot make the new epoch's journal")]
+    Disk(#[source] io::Error),
+    /// The outbox is closed.
+    #[error("the outbox is closed")]
+    Stopped,
+}
+
+/// Why a clean stop failed. All events are durable; the next start takes longer.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// The disk refused.
+    #[error("cannot {doing} the outbox")]
+    Disk {
+        /// What was tried.
+        doing: &'static str,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The buffer could not be made durable.
+    #[error("cannot make the outbox's buffer durable")]
+    Buffer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was closed before.
+    #[error("the outbox is closed")]
+    Stopped,
+}
+
+/// The answer to an append that is still to come: the mark of its last event, once that is durable.
+#[derive(Debug)]
+pub struct Ticket {
+    answer: oneshot::Receiver<Result<Mark, AppendError>>,
+}
+
+impl Ticket {
+    /// Blocks until the event is durable or refused; not for async code, which awaits the ticket.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the event was then not kept.
+    pub fn wait(self) -> Result<Mark, AppendError> {
+        self.answer
+            .blocking_recv()
+            .unwrap_or(Err(AppendError::Stopped))
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<Mark, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer)
+            .poll(context)
+            .map(|answer| answer.unwrap_or(Err(AppendError::Stopped)))
+    }
+}
+
+/// The terminal's durable queue. Clones are handles to the same one; when the last goes without
+/// [`Outbox::close`], what waits is given up as after a kill.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    queue: Arc<Queue>,
+    view: Arc<View>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Inner {
+    fn join(&self) {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the outbox's writer panicked");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.abandon();
+        self.join();
+    }
+}
+
+/// Ends the outbox for all who wait if the writer panics.
+struct EndOnDrop {
+    queue: Arc<Queue>,
+    view: Arc<View>,
+}
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.queue.clear();
+        self.view.stop();
+    }
+}
+
+impl Outbox {
+    /// Opens the outbox, or makes it, and recovers what is in it. Blocks on the disk: up to seconds after a
+    /// crash with a large backlog.
+    ///
+    /// # Errors
+    /// [`OpenError`]: above all a directory in use, or a disk that refuses. Damage is no error.
+    pub fn open(config: OutboxConfig, vault: &Vault, random: Random) -> Result<Opened, OpenError> {
+        Self::open_on(Arc::new(LocalDisk), config, vault, random)
+    }
+
+    fn open_on(
+        disk: Arc<dyn Disk>,
+        config: OutboxConfig,
+        vault: &Vault,
+        random: Random,
+    ) -> Result<Opened, OpenError> {
+        if config.segment_bytes < SEGMENT_BYTES_MIN {
+            return Err(OpenError::SegmentTooSmall {
+                segment_bytes: config.segment_bytes,
+            });
+        }
+        let begun = (config.monotonic)();
+        let cannot = |doing| {
+            let dir = config.dir.clone();
+            move |source| OpenError::Disk { doing, dir, source }
+        };
+        // Lock and buffer are on the machine's own disk in any case.
+        LocalDisk
+            .make_dir_durably(&config.dir)
+            .map_err(cannot("make"))?;
+        let lock = DirLock::take(&config.dir)?;
+        let layout = Layout {
+            disk,
+            root: config.dir.clone(),
+            segment_bytes: config.segment_bytes,
+            seal: vault.seal(Purpose::Journal),
+        };
+        let ready = opening::ready(&layout, &random)?;
+        let mut journal = ready.journal;
+        // The first append should not have to wait for a new segment. If there is no room for it, that
+        // append says so.
+        if let Err(error) = journal.make_room(0) {
+            tracing::warn!(%error, "no segment could be prepared");
+        }
+        let (buffer, buffer_number) = ready.buffer.unzip();
+        let buffer = buffer.map(Arc::new);
+        let figures = Stats::default();
+        let queue = Arc::new(Queue::default());
+        let view = Arc::new(View::new(
+            journal.source().clone(),
+            journal.head(),
+            ready.acked,
+            buffer.clone(),
+            figures,
+        ));
+        let segments = journal.has_released(ready.acked.seq);
+        let writer = Writer {
+            layout,
+            epoch_dir: ready.epoch_dir,
+            journal,
+            tidy: Tidy {
+                buffer: buffer.is_some(),
+                segments,
+                remake: buffer.is_none(),
+                peak_bytes: ready.waiting_bytes,
+            },
+            buffer,
+            buffer_number: buffer_number.unwrap_or_default(),
+            unused_buffer_number: ready.unused_buffer_number,
+            acked: ready.acked,
+            waiting_bytes: ready.waiting_bytes,
+            backlog_bytes_max: config.backlog_bytes_max,
+            random,
+            monotonic: Arc::clone(&config.monotonic),
+            queue: Arc::clone(&queue),
+            view: Arc::clone(&view),
+            figures,
+            lock,
+        };
+        let end = EndOnDrop {
+            queue: Arc::clone(&queue),
+            view: Arc::clone(&view),
+        };
+        let thread = thread::Builder::new()
+            .name("outbox".to_owned())
+            .spawn(move || {
+                let _end = end;
+                writer.run();
+            })
+            .map_err(cannot("start the writer of"))?;
+        let recovery = Recovery {
+            took: (config.monotonic)().saturating_sub(begun),
+            ..ready.recovery
+        };
+        let inner = Inner {
+            queue,
+            view,
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok(Opened {
+            outbox: Self {
+                inner: Arc::new(inner),
+            },
+            recovery,
+        })
+    }
+
+    /// Returns the present epoch. Does not block.
+    pub fn epoch(&self) -> Epoch {
+        self.inner.view.epoch()
+    }
+
+    /// Returns the newest durable mark. Does not block.
+    pub fn appended(&self) -> Mark {
+        self.inner.view.appended()
+    }
+
+    /// Returns the mark up to which central has acknowledged. Does not block.
+    pub fn acked(&self) -> Mark {
+        self.inner.view.acked()
+    }
+
+    /// Hands a record to the writer. Does not block: the ticket tells when it is durable.
+    pub fn append(&self, record: Vec<u8>) -> Ticket {
+        self.append_all(vec![record])
+    }
+
+    /// Hands records to the writer that are kept all or none, with numbers in a row; the ticket yields the
+    /// mark of the last. Does not block.
+    pub fn append_all(&self, records: Vec<Vec<u8>>) -> Ticket {
+        let (reply, answer_later) = oneshot::channel();
+        let longest = records.iter().map(Vec::len).max().unwrap_or(0);
+        let bytes = records.iter().map(Vec::len).sum();
+        let refusal = if longest > RECORD_BYTES_MAX {
+            Some((longest, RECORD_BYTES_MAX))
+        } else if bytes > GROUP_BYTES_MAX {
+            Some((bytes, GROUP_BYTES_MAX))
+        } else {
+            None
+        };
+        match refusal {
+            Some((bytes, bytes_max)) => {
+                answer(reply, Err(AppendError::TooLarge { bytes, bytes_max }));
+            }
+            None => self.inner.queue.push(Append {
+                records,
+                bytes,
+                reply,
+            }),
+        }
+        Ticket {
+            answer: answer_later,
+        }
+    }
+
+    /// Returns what tells of new durable events, once they can be read.
+    pub fn watch_appended(&self) -> watch::Receiver<Mark> {
+        self.inner.view.watch_appended()
+    }
+
+    /// Returns events after a place, contiguous and in order: at most `events_max`, and none after the one
+    /// that reaches `bytes_max`. An empty list says that there are no more. Blocks for milliseconds.
+    ///
+    /// # Errors
+    /// [`ReadError::Gone`] and [`ReadError::Gap`] say what to tell central; the others, that the disk or
+    /// the outbox is at an end.
+    pub fn read_after(
+        &self,
+        after: Seq,
+        events_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Stored>, ReadError> {
+        let limits = Limits {
+            events: events_max,
+            bytes: bytes_max,
+        };
+        let mut distrusted = None;
+        loop {
+            if self.inner.view.is_stopped() {
+                return Err(ReadError::Stopped);
+            }
+            let reader = self.inner.view.reader();
+            let mut fault = None;
+            let read = reader.read_after(after, limits, |error| fault = Some(error));
+            let Some(error) = fault else {
+                return read;
+            };
+            // An acknowledgement during the reading takes events away: that is no fault.
+            if distrusted != Some(reader.acked.seq) && self.acked() != reader.acked {
+                distrusted = Some(reader.acked.seq);
+                continue;
+            }
+            tracing::warn!(%error, "the buffer is out of order: reading by the journal");
+            self.inner.queue.order(Order::DistrustBuffer);
+            return read;
+        }
+    }
+
+    /// Returns the mark at a place, if it is the acknowledged one or one of a waiting event. Blocks for
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the disk or the outbox is at an end.
+    pub fn mark_at(&self, seq: Seq) -> Result<Option<Mark>, ReadError> {
+        if self.inner.view.is_stopped() {
+            return Err(ReadError::Stopped);
+        }
+        self.inner.view.reader().mark_at(seq)
+    }
+
+    /// Takes central's word for all events up to a mark: they need not be kept. A mark before the
+    /// acknowledged one is nothing new. Blocks until the writer comes to it.
+    ///
+    /// # Errors
+    /// [`AckError`] for a mark that this outbox never had.
+    pub fn acknowledge(&self, mark: Mark) -> Result<(), AckError> {
+        self.ask(|reply| Order::Acknowledge { mark, reply })
+            .unwrap_or(Err(AckError::Stopped))
+    }
+
+    /// Moves the events from `at` on to a new epoch, where they are numbered from 1; those before `at` are
+    /// taken for known at central. Blocks on the disk, seconds for a large backlog, and so do appends.
+    ///
+    /// # Errors
+    /// [`ForkError`]; the present epoch then stands as it was.
+    pub fn fork(&self, at: Seq, new_epoch: Epoch) -> Result<Forked, ForkError> {
+        self.ask(|reply| Order::Fork {
+            at,
+            new_epoch,
+            reply,
+        })
+        .unwrap_or(Err(ForkError::Stopped))
+    }
+
+    /// Returns the outbox in figures. Does not block on the disk.
+    pub fn stats(&self) -> Stats {
+        self.inner.view.stats()
+    }
+
+    /// Makes all that waits durable and ends the outbox, for all its handles. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`CloseError`]; what was acknowledged is durable all the same.
+    pub fn close(&self) -> Result<(), CloseError> {
+        let closed = self
+            .ask(|reply| Order::Close { reply })
+            .unwrap_or(Err(CloseError::Stopped));
+        self.inner.join();
+        closed
+    }
+
+    /// Gives an order and blocks for the answer; none comes once the outbox has ended.
+    fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.queue.order(order(reply));
+        answer.blocking_recv().ok()
+    }
+}

@@ -1,0 +1,460 @@
+//! The write-ahead log in front of the buffer: the one place that makes an event durable.
+//!
+//! An epoch's directory holds segments of fixed size, filled with zeros when they are made, so that a
+//! commit changes data blocks alone and `fdatasync` has no metadata to write. [`segment`] describes the
+//! bytes, [`scan`] how they are read again. A commit is one write and one sync for all that was staged;
+//! a segment whose events are all acknowledged becomes a spare for a later one.
+//!
+//! When a write fails, its numbers are not used and the bytes are wiped. When a sync fails, the kernel
+//! may have dropped the pages and call the next sync a success: the segment gets no further record, and
+//! what comes next goes to a new one, which tells recovery to disregard the rest of the old.
+//!
+//! What it lacks: compaction. Disk space is given back by whole segments.
+
+mod scan;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tillbind_protocol::chain::Mark;
+use tillbind_protocol::ids::Seq;
+
+pub(crate) use scan::{Found, Reach, Scan, Source};
+pub(crate) use segment::event_place;
+use segment::{Batch, HEADER_BYTES, RECORD_HEADER_BYTES, Salt, SegmentHeader, TERMINATOR};
+
+use crate::storage::disk::{Disk, DiskFile};
+use crate::vault::Random;
+
+/// Spare segments kept for reuse; more would only hold disk that others could use.
+const SPARES_MAX: usize = 2;
+/// A segment being filled with zeros; it gets its name once it is whole.
+const FRESH_NAME: &str = "fresh";
+
+/// A commit that failed; its events are not durable and their numbers are not used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot {doing} the journal: the event was not kept")]
+pub struct CommitError {
+    /// What was tried.
+    pub doing: &'static str,
+    /// The system's answer.
+    #[source]
+    pub source: Arc<io::Error>,
+}
+
+fn failed(doing: &'static str) -> impl Fn(io::Error) -> CommitError {
+    move |source| CommitError {
+        doing,
+        source: Arc::new(source),
+    }
+}
+
+/// Figures of the journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct JournalStats {
+    pub(crate) segments: u64,
+    pub(crate) spares: u64,
+    pub(crate) disk_bytes: u64,
+    pub(crate) syncs: u64,
+    pub(crate) bytes_written: u64,
+}
+
+/// Where spare and damaged segments go.
+#[derive(Debug, Clone)]
+pub(crate) struct Yard {
+    pub(crate) spare_dir: PathBuf,
+    pub(crate) damaged_dir: PathBuf,
+    pub(crate) segment_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    before: Mark,
+    bytes: u64,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Active {
+    file: Box<dyn DiskFile>,
+    salt: Salt,
+    offset: u64,
+    bytes: u64,
+}
+
+/// The staged records of the write to come.
+#[derive(Debug, Default)]
+struct Staging {
+    bytes: Vec<u8>,
+    records: Vec<(Mark, Range<usize>)>,
+}
+
+/// The journal of one epoch, open for appending.
+pub(crate) struct Journal {
+    source: Source,
+    yard: Yard,
+    random: Random,
+    /// Oldest first; the last one is the active one, if there is an active one.
+    segments: VecDeque<Segment>,
+    active: Option<Active>,
+    next_number: u64,
+    spares: Vec<PathBuf>,
+    head: Mark,
+    staging: Staging,
+    syncs: u64,
+    bytes_written: u64,
+}
+
+impl Journal {
+    /// Takes up the journal where a scan left it, after mending what the scan found: unreadable segments
+    /// are set aside, a torn tail is wiped. `head` is the mark to go on from, the scan's tail or later.
+    pub(crate) fn open(
+        source: Source,
+        yard: Yard,
+        random: Random,
+        scan: Scan,
+        head: Mark,
+    ) -> io::Result<Self> {
+        let disk = Arc::clone(&source.disk);
+        for path in &scan.unreadable {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            disk.make_dir(&yard.damaged_dir)?;
+            disk.rename(
+                path,
+                &yard.damaged_dir.join(format!("{}-{name}", source.epoch)),
+            )?;
+        }
+        if !scan.unreadable.is_empty() {
+            disk.sync_dir(&yard.damaged_dir)?;
+            disk.sync_dir(&source.dir)?;
+        }
+        let mut active = None;
+        if let Some(last) = scan.segments.last() {
+            let file = disk.open(&last.path)?;
+            if scan.torn_bytes > 0 {
+                let wiped = vec![0; usize::try_from(scan.torn_bytes).map_err(io::Error::other)?];
+                file.write_at(&wiped, scan.tail_offset)?;
+                file.sync_data()?;
+            }
+            if scan.tail == Some(head) {
+                active = Some(Active {
+                    file,
+                    salt: last.header.salt,
+                    offset: scan.tail_offset,
+                    bytes: last.header.bytes,
+                });
+            }
+        }
+        let spares = usable_spares(&*disk, &yard)?;
+        let segments: VecDeque<_> = scan
+            .segments
+            .into_iter()
+            .map(|s| Segment {
+                number: s.header.number,
+                before: s.header.before,
+                bytes: s.header.bytes,
+                path: s.path,
+            })
+            .collect();
+        // Past the unreadable ones too: a set-aside file keeps its number for good.
+        let last_number = segments.back().map_or(0, |s| s.number);
+        let next_number = last_number + scan.unreadable.len() as u64 + 1;
+        Ok(Self {
+            source,
+            yard,
+            random,
+            segments,
+            active,
+            next_number,
+            spares,
+            head,
+            staging: Staging::default(),
+            syncs: 0,
+            bytes_written: 0,
+        })
+    }
+
+    /// Returns the newest durable mark.
+    pub(crate) fn head(&self) -> Mark {
+        self.head
+    }
+
+    /// Returns where this journal can be read.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Follows its directory to a new name.
+    pub(crate) fn moved_to(&mut self, dir: &Path) {
+        for segment in &mut self.segments {
+            if let Some(name) = segment.path.file_name() {
+                segment.path = dir.join(name);
+            }
+        }
+        self.source.dir = dir.to_owned();
+    }
+
+    /// Returns what a group of records takes in a segment.
+    pub(crate) fn group_bytes(records: &[Vec<u8>]) -> u64 {
+        records
+            .iter()
+            .map(|record| segment::frame_bytes(record.len()) as u64)
+            .sum()
+    }
+
+    /// Returns whether a group fits behind what is staged.
+    pub(crate) fn fits(&self, group_bytes: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| {
+            let staged = self.staging.bytes.len() as u64;
+            active.offset + staged + group_bytes + RECORD_HEADER_BYTES as u64 <= active.bytes
+        })
+    }
+
+    /// Begins a new segment if a group does not fit. Nothing may be staged.
+    pub(crate) fn make_room(&mut self, group_bytes: u64) -> Result<(), CommitError> {
+        debug_assert!(
+            self.staging.records.is_empty(),
+            "commit before a new segment"
+        );
+        if self.fits(group_bytes) {
+            return Ok(());
+        }
+        let needed = HEADER_BYTES + group_bytes + RECORD_HEADER_BYTES as u64;
+        self.active = None;
+        self.begin_segment(needed.max(self.yard.segment_bytes))
+            .map_err(failed("begin a new segment of"))
+    }
+
+    fn begin_segment(&mut self, bytes: u64) -> io::Result<()> {
+        let disk = Arc::clone(&self.source.disk);
+        let mut salt = Salt::default();
+        (self.random)(&mut salt);
+        let header = SegmentHeader {
+            number: self.next_number,
+            epoch: self.source.epoch,
+            salt,
+            before: self.head,
+            bytes,
+            key_print: self.source.seal.print(),
+        };
+        let staged = match self.spares.pop() {
+            Some(spare) if bytes == self.yard.segment_bytes => spare,
+            unused => {
+                self.spares.extend(unused);
+                self.make_spare(bytes)?
+            }
+        };
+        let path = self.source.dir.join(scan::segment_name(header.number));
+        let prepared = disk.open(&staged).and_then(|file| {
+            // A spare whose length is not what the header says would end in reads past its end.
+            if file.length()? != bytes {
+                file.fill_zero(bytes)?;
+            }
+            file.write_at(&header.encode(), 0)?;
+            file.sync_data()?;
+            disk.rename(&staged, &path)?;
+            disk.sync_dir(&self.source.dir)?;
+            Ok(file)
+        });
+        let file = match prepared {
+            Ok(file) => file,
+            Err(e) => {
+                // Whatever is left of it must not come back as a segment.
+                forget(&*disk, &staged);
+                forget(&*disk, &path);
+                return Err(e);
+            }
+        };
+        self.next_number += 1;
+        self.syncs += 1;
+        self.segments.push_back(Segment {
+            number: header.number,
+            before: header.before,
+            bytes,
+            path,
+        });
+        self.active = Some(Active {
+            file,
+            salt,
+            offset: HEADER_BYTES,
+            bytes,
+        });
+        Ok(())
+    }
+
+    fn make_spare(&self, bytes: u64) -> io::Result<PathBuf> {
+        let disk = &self.source.disk;
+        let path = self.yard.spare_dir.join(FRESH_NAME);
+        let filled = disk.create(&path).and_then(|file| file.fill_zero(bytes));
+        if let Err(e) = filled {
+            forget(&**disk, &path);
+            return Err(e);
+        }
+        Ok(path)
+    }
+
+    /// Stages a group for the next commit. The caller has made room for it.
+    pub(crate) fn stage(&mut self, records: &[Vec<u8>]) {
+        let Some(active) = &self.active else {
+            debug_assert!(false, "make_room comes before stage");
+            return;
+        };
+        let staging = &mut self.staging;
+        let batch = Batch {
+            epoch: self.source.epoch,
+            salt: &active.salt,
+            seal: &self.source.seal,
+            first: self.head.seq.next(),
+        };
+        for (index, record) in records.iter().enumerate() {
+            let before = staging.records.last().map_or(self.head, |(mark, _)| *mark);
+            let continues = index + 1 < records.len();
+            let sealed = batch.encode(before, record, continues, &mut staging.bytes);
+            staging.records.push((before.next(record), sealed));
+        }
+    }
+
+    /// Returns the mark after the last staged record.
+    pub(crate) fn staged_head(&self) -> Mark {
+        self.staging
+            .records
+            .last()
+            .map_or(self.head, |(mark, _)| *mark)
+    }
+
+    /// Returns what is staged: each event's mark and sealed bytes.
+    pub(crate) fn staged(&self) -> impl Iterator<Item = (Mark, &[u8])> {
+        self.staging
+            .records
+            .iter()
+            .map(|(mark, sealed)| (*mark, &self.staging.bytes[sealed.clone()]))
+    }
+
+    /// Forgets what is staged, committed or not.
+    pub(crate) fn clear_staged(&mut self) {
+        self.staging.bytes.clear();
+        self.staging.records.clear();
+    }
+
+    /// Makes all that is staged durable by one write and one sync.
+    pub(crate) fn commit(&mut self) -> Result<(), CommitError> {
+        let Some(active) = &mut self.active else {
+            return Ok(());
+        };
+        if self.staging.records.is_empty() {
+            return Ok(());
+        }
+        let bytes = &mut self.staging.bytes;
+        let length = bytes.len();
+        bytes.extend_from_slice(&TERMINATOR);
+        let written = active.file.write_at(bytes, active.offset);
+        bytes.truncate(length);
+        if let Err(e) = written {
+            // The next commit overwrites the rest; the zeros keep the first record from coming back if
+            // there is none.
+            if active.file.write_at(&TERMINATOR, active.offset).is_err() {
+                self.abandon_active();
+            }
+            return Err(failed("write to")(e));
+        }
+        if let Err(e) = active.file.sync_data() {
+            self.abandon_active();
+            return Err(failed("sync")(e));
+        }
+        active.offset += length as u64;
+        self.syncs += 1;
+        self.bytes_written += length as u64;
+        self.head = self.staged_head();
+        Ok(())
+    }
+
+    /// Gives up the active segment's tail; a segment that holds nothing else is removed.
+    fn abandon_active(&mut self) {
+        let was_empty = self
+            .active
+            .take()
+            .is_some_and(|active| active.offset == HEADER_BYTES);
+        if was_empty && let Some(segment) = self.segments.pop_back() {
+            forget(&*self.source.disk, &segment.path);
+        }
+    }
+
+    /// Returns whether [`Self::release`] would give any segment back.
+    pub(crate) fn has_released(&self, acked: Seq) -> bool {
+        self.segments
+            .get(1)
+            .is_some_and(|next| next.before.seq <= acked)
+    }
+
+    /// Gives back every segment whose events are all acknowledged.
+    pub(crate) fn release(&mut self, acked: Seq) -> io::Result<()> {
+        let disk = Arc::clone(&self.source.disk);
+        let mut changed = false;
+        while self.has_released(acked) {
+            let Some(segment) = self.segments.front() else {
+                break;
+            };
+            if self.spares.len() < SPARES_MAX && segment.bytes == self.yard.segment_bytes {
+                let spare = self
+                    .yard
+                    .spare_dir
+                    .join(format!("{}-{}", self.source.epoch, segment.number));
+                disk.rename(&segment.path, &spare)?;
+                self.spares.push(spare);
+            } else {
+                disk.remove_file(&segment.path)?;
+            }
+            self.segments.pop_front();
+            changed = true;
+        }
+        if changed {
+            disk.sync_dir(&self.source.dir)?;
+            disk.sync_dir(&self.yard.spare_dir)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the journal's figures.
+    pub(crate) fn stats(&self) -> JournalStats {
+        let spares = self.spares.len() as u64;
+        JournalStats {
+            segments: self.segments.len() as u64,
+            spares,
+            disk_bytes: self.segments.iter().map(|s| s.bytes).sum::<u64>()
+                + spares * self.yard.segment_bytes,
+            syncs: self.syncs,
+            bytes_written: self.bytes_written,
+        }
+    }
+}
+
+/// Returns the spares that can be used; half-made ones and those of another size are removed.
+fn usable_spares(disk: &dyn Disk, yard: &Yard) -> io::Result<Vec<PathBuf>> {
+    let mut spares = Vec::new();
+    for name in disk.list(&yard.spare_dir)? {
+        let path = yard.spare_dir.join(&name);
+        let fits = disk.open(&path)?.length()? == yard.segment_bytes;
+        if fits && name != FRESH_NAME && spares.len() < SPARES_MAX {
+            spares.push(path);
+        } else {
+            forget(disk, &path);
+        }
+    }
+    Ok(spares)
+}
+
+/// Removes a file that no longer matters; what remains of it is found and set aside at the next start.
+fn forget(disk: &dyn Disk, path: &Path) {
+    if let Err(error) = disk.remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "cannot remove a file of the journal");
+    }
+}

@@ -1,0 +1,168 @@
+//! What the writer shows to everyone else: marks, figures, and where to read.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tillbind_protocol::chain::Mark;
+use tillbind_protocol::ids::Seq;
+use tokio::sync::watch;
+
+use super::buffer::Buffer;
+use super::journal::Source;
+use super::reading::Reader;
+use super::stats::Stats;
+
+#[derive(Debug)]
+struct State {
+    source: Source,
+    appended: Mark,
+    acked: Mark,
+    /// The last event that is in the buffer, or that readers must take from the journal.
+    readable: Seq,
+    buffer: Option<Arc<Buffer>>,
+    stats: Stats,
+    stopped: bool,
+}
+
+/// The published state of an outbox. The writer alone changes it.
+#[derive(Debug)]
+pub(super) struct View {
+    state: Mutex<State>,
+    changed: Condvar,
+    appended: watch::Sender<Mark>,
+}
+
+impl View {
+    pub(super) fn new(
+        source: Source,
+        appended: Mark,
+        acked: Mark,
+        buffer: Option<Arc<Buffer>>,
+        stats: Stats,
+    ) -> Self {
+        Self {
+            state: Mutex::new(State {
+                source,
+                appended,
+                acked,
+                readable: appended.seq,
+                buffer,
+                stats,
+                stopped: false,
+            }),
+            changed: Condvar::new(),
+            appended: watch::Sender::new(appended),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is whole between any two statements that hold the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn epoch(&self) -> tillbind_protocol::ids::Epoch {
+        self.state().source.epoch
+    }
+
+    pub(super) fn appended(&self) -> Mark {
+        self.state().appended
+    }
+
+    pub(super) fn acked(&self) -> Mark {
+        self.state().acked
+    }
+
+    pub(super) fn watch_appended(&self) -> watch::Receiver<Mark> {
+        self.appended.subscribe()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let state = self.state();
+        let mut stats = state.stats;
+        stats.events = state.appended.seq.0.saturating_sub(state.acked.seq.0);
+        stats.oldest = (stats.events > 0).then(|| state.acked.seq.next());
+        stats.degraded = state.buffer.is_none();
+        let buffer = state.buffer.clone();
+        drop(state);
+        stats.disk_bytes += buffer.map_or(0, |buffer| buffer.disk_bytes());
+        stats
+    }
+
+    /// Returns a reader of all that is durable now; waits until the writer has put it in the buffer.
+    pub(super) fn reader(&self) -> Reader {
+        let mut state = self.state();
+        let wanted = state.appended.seq;
+        let epoch = state.source.epoch;
+        while state.readable < wanted && state.source.epoch == epoch && !state.stopped {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Reader {
+            source: state.source.clone(),
+            buffer: state.buffer.clone(),
+            acked: state.acked,
+            appended: state.appended,
+        }
+    }
+
+    /// Shows a new durable mark.
+    pub(super) fn set_appended(&self, appended: Mark, stats: Stats) {
+        let mut state = self.state();
+        state.appended = appended;
+        state.stats = stats;
+    }
+
+    /// Shows that all that is durable can be read.
+    pub(super) fn set_readable(&self) {
+        let mut state = self.state();
+        state.readable = state.appended.seq;
+        let appended = state.appended;
+        drop(state);
+        self.changed.notify_all();
+        self.appended.send_replace(appended);
+    }
+
+    pub(super) fn set_acked(&self, acked: Mark) {
+        self.state().acked = acked;
+    }
+
+    pub(super) fn set_stats(&self, stats: Stats) {
+        self.state().stats = stats;
+    }
+
+    /// Shows another buffer, or none.
+    pub(super) fn set_buffer(&self, buffer: Option<Arc<Buffer>>) {
+        self.state().buffer = buffer;
+    }
+
+    /// Shows a new epoch.
+    pub(super) fn set_epoch(
+        &self,
+        source: Source,
+        appended: Mark,
+        acked: Mark,
+        buffer: Option<Arc<Buffer>>,
+    ) {
+        let mut state = self.state();
+        state.source = source;
+        state.appended = appended;
+        state.acked = acked;
+        state.buffer = buffer;
+        drop(state);
+        self.set_readable();
+    }
+
+    /// Shows that the writer has ended; the buffer is let go, so that its lock is free.
+    pub(super) fn stop(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        state.buffer = None;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state().stopped
+    }
+}

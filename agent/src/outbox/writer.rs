@@ -1,0 +1,373 @@
+//! The one thread that owns journal and buffer.
+//!
+//! Each turn takes what waits, makes it durable in as few writes as segments allow, answers, and then puts
+//! it into the buffer. Between turns with nothing to do it tidies in small steps: acknowledged events
+//! leave the buffer, acknowledged segments become spares, a buffer that grew large is made anew.
+
+mod fork;
+
+use std::io;
+use std::sync::Arc;
+
+use tillbind_protocol::chain::Mark;
+use tillbind_protocol::ids::Seq;
+use tokio::sync::oneshot;
+
+use super::buffer::{Buffer, BufferError};
+use super::journal::Journal;
+use super::layout::{EpochDir, Layout};
+use super::opening::fill;
+use super::queue::{Append, Order, Queue, answer};
+use super::reading::Reader;
+use super::stats::Stats;
+use super::view::View;
+use super::watermark::{CleanStop, write_watermark};
+use super::{AckError, AppendError, CloseError, Monotonic};
+use crate::storage::lock::DirLock;
+use crate::vault::Random;
+
+/// Events removed from the buffer between two looks at the queue: a few milliseconds of delay at most.
+const REMOVE_EVENTS_MAX: usize = 256;
+/// A buffer that has held so much gives its disk back by being made anew once it is drained.
+const ROTATE_PEAK_BYTES: u64 = 64 * 1024 * 1024;
+/// What may wait when the buffer is made anew while appends go on: some ten milliseconds of work.
+const REMAKE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A group whose commit is under way.
+struct Waiting {
+    mark: Mark,
+    reply: oneshot::Sender<Result<Mark, AppendError>>,
+}
+
+/// Owner of journal and buffer.
+pub(super) struct Writer {
+    pub(super) layout: Layout,
+    pub(super) epoch_dir: EpochDir,
+    pub(super) journal: Journal,
+    pub(super) buffer: Option<Arc<Buffer>>,
+    pub(super) buffer_number: u64,
+    pub(super) unused_buffer_number: u64,
+    pub(super) acked: Mark,
+    pub(super) waiting_bytes: u64,
+    pub(super) backlog_bytes_max: u64,
+    pub(super) random: Random,
+    pub(super) monotonic: Monotonic,
+    pub(super) queue: Arc<Queue>,
+    pub(super) view: Arc<View>,
+    pub(super) tidy: Tidy,
+    pub(super) figures: Stats,
+    pub(super) lock: DirLock,
+}
+
+/// What is left to tidy up.
+#[derive(Debug, Default)]
+pub(super) struct Tidy {
+    /// Acknowledged events may still be in the buffer.
+    pub(super) buffer: bool,
+    /// Acknowledged segments may still be there.
+    pub(super) segments: bool,
+    /// The buffer should be made anew as soon as little waits.
+    pub(super) remake: bool,
+    /// The most that waited since the buffer was made.
+    pub(super) peak_bytes: u64,
+}
+
+impl Writer {
+    /// Works until the outbox is closed or given up.
+    pub(super) fn run(mut self) {
+        let close_reply = self.work();
+        self.queue.clear();
+        let closed = close_reply.map(|reply| (reply, self.stop_cleanly()));
+        self.view.stop();
+        self.buffer = None;
+        // The lock goes before the answer, so that whoever hears of the end can open again.
+        drop(self.lock);
+        if let Some((reply, result)) = closed {
+            answer(reply, result);
+        }
+    }
+
+    /// Returns whom to tell of the clean stop, or nothing if there shall be none.
+    fn work(&mut self) -> Option<oneshot::Sender<Result<(), CloseError>>> {
+        loop {
+            let busy = self.tidy.buffer || self.tidy.segments || self.can_remake();
+            let taken = self.queue.take(busy);
+            if taken.abandoned {
+                return None;
+            }
+            let idle = taken.appends.is_empty() && taken.orders.is_empty();
+            self.append(taken.appends);
+            for order in taken.orders {
+                match order {
+                    Order::Acknowledge { mark, reply } => answer(reply, self.acknowledge(mark)),
+                    Order::Fork {
+                        at,
+                        new_epoch,
+                        reply,
+                    } => answer(reply, self.fork(at, new_epoch)),
+                    Order::DistrustBuffer => self.distrust_buffer(),
+                    Order::Close { reply } => return Some(reply),
+                }
+            }
+            // One small step a turn, so that a steady load does not put it off for ever.
+            self.tidy_up(idle);
+        }
+    }
+
+    fn append(&mut self, appends: Vec<Append>) {
+        let mut waiting = Vec::with_capacity(appends.len());
+        let mut staged_bytes = 0;
+        // One refusal speaks for the whole turn: a full disk is not asked again for each event.
+        let mut refused: Option<AppendError> = None;
+        for append in appends {
+            if let Some(error) = &refused {
+                answer(append.reply, Err(error.clone()));
+                continue;
+            }
+            let bytes = append.bytes as u64;
+            let backlog_bytes = self.waiting_bytes + staged_bytes + bytes;
+            if backlog_bytes > self.backlog_bytes_max {
+                let error = AppendError::Full {
+                    backlog_bytes_max: self.backlog_bytes_max,
+                };
+                answer(append.reply, Err(error));
+                continue;
+            }
+            let group_bytes = Journal::group_bytes(&append.records);
+            if !self.journal.fits(group_bytes) {
+                refused = self
+                    .commit(std::mem::take(&mut waiting), staged_bytes)
+                    .err();
+                staged_bytes = 0;
+                if refused.is_none() {
+                    refused = self
+                        .journal
+                        .make_room(group_bytes)
+                        .err()
+                        .map(AppendError::NotKept);
+                }
+                if let Some(error) = &refused {
+                    self.figures.failures += 1;
+                    answer(append.reply, Err(error.clone()));
+                    continue;
+                }
+            }
+            self.journal.stage(&append.records);
+            staged_bytes += bytes;
+            waiting.push(Waiting {
+                mark: self.journal.staged_head(),
+                reply: append.reply,
+            });
+        }
+        if self.commit(waiting, staged_bytes).is_err() {
+            tracing::warn!("the journal refused a commit");
+        }
+    }
+
+    /// Makes what is staged durable, answers, and puts it into the buffer.
+    fn commit(&mut self, waiting: Vec<Waiting>, staged_bytes: u64) -> Result<(), AppendError> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let begun = (self.monotonic)();
+        let committed = self.journal.commit().map_err(AppendError::NotKept);
+        self.figures
+            .commit_latency
+            .add((self.monotonic)().saturating_sub(begun));
+        if let Err(error) = committed {
+            self.figures.failures += 1;
+            self.journal.clear_staged();
+            for group in waiting {
+                answer(group.reply, Err(error.clone()));
+            }
+            return Err(error);
+        }
+        self.waiting_bytes += staged_bytes;
+        self.tidy.peak_bytes = self.tidy.peak_bytes.max(self.waiting_bytes);
+        self.figures.commits += self.journal.staged().count() as u64;
+        self.view.set_appended(self.journal.head(), self.stats());
+        for group in waiting {
+            answer(group.reply, Ok(group.mark));
+        }
+        if let Some(buffer) = &self.buffer {
+            let put = self
+                .journal
+                .staged()
+                .try_for_each(|(mark, sealed)| buffer.put_event(mark, sealed));
+            self.check_buffer(put);
+        }
+        self.journal.clear_staged();
+        self.view.set_readable();
+        Ok(())
+    }
+
+    /// Gives the buffer up if it failed.
+    fn check_buffer<T>(&mut self, result: Result<T, BufferError>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                tracing::warn!(%error, "the buffer failed: reading goes by the journal until it is made anew");
+                self.distrust_buffer();
+            })
+            .ok()
+    }
+
+    fn distrust_buffer(&mut self) {
+        self.buffer = None;
+        self.view.set_buffer(None);
+        self.tidy.buffer = false;
+        self.tidy.remake = true;
+    }
+
+    fn reader(&self) -> Reader {
+        Reader {
+            source: self.journal.source().clone(),
+            buffer: self.buffer.clone(),
+            acked: self.acked,
+            appended: self.journal.head(),
+        }
+    }
+
+    fn acknowledge(&mut self, mark: Mark) -> Result<(), AckError> {
+        let appended = self.journal.head();
+        if mark.seq > appended.seq {
+            return Err(AckError::Beyond { mark, appended });
+        }
+        if mark.seq < self.acked.seq {
+            // An answer that came late: what it says is long known.
+            return Ok(());
+        }
+        let own = self.reader().mark_at(mark.seq).map_err(AckError::Read)?;
+        if own != Some(mark) {
+            return Err(AckError::OtherHistory { mark, own });
+        }
+        if self.buffer.is_none() {
+            self.estimate_waiting_bytes(mark.seq);
+        }
+        self.acked = mark;
+        self.view.set_acked(mark);
+        self.tidy.buffer = self.buffer.is_some();
+        self.tidy.segments = self.journal.has_released(mark.seq);
+        Ok(())
+    }
+
+    /// Without the buffer nobody knows what the acknowledged events weighed: they count by their number.
+    fn estimate_waiting_bytes(&mut self, acked: Seq) {
+        let head = self.journal.head().seq.0;
+        let waited = u128::from(head - self.acked.seq.0).max(1);
+        let waiting = u128::from(head - acked.0);
+        let bytes = u128::from(self.waiting_bytes) * waiting / waited;
+        self.waiting_bytes = u64::try_from(bytes).unwrap_or(self.waiting_bytes);
+    }
+
+    fn tidy_up(&mut self, idle: bool) {
+        if self.tidy.buffer {
+            self.tidy_buffer();
+        } else if self.tidy.segments {
+            self.tidy.segments = false;
+            if let Err(error) = self.release_segments() {
+                tracing::warn!(%error, "acknowledged segments stay until the next acknowledgement");
+            }
+        } else if idle && self.can_remake() {
+            self.remake_buffer();
+        } else {
+            return;
+        }
+        self.view.set_stats(self.stats());
+    }
+
+    fn tidy_buffer(&mut self) {
+        self.tidy.buffer = false;
+        let Some(buffer) = self.buffer.clone() else {
+            return;
+        };
+        let removed = buffer.remove_to(self.acked.seq, REMOVE_EVENTS_MAX);
+        if let Some(removed) = self.check_buffer(removed) {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(removed.bytes);
+            self.tidy.buffer = !removed.done;
+            self.tidy.remake |= removed.done && self.tidy.peak_bytes > ROTATE_PEAK_BYTES;
+        }
+    }
+
+    fn release_segments(&mut self) -> io::Result<()> {
+        // The watermark first: without the segments it alone knows how far central has come.
+        self.write_watermark()?;
+        self.journal.release(self.acked.seq)
+    }
+
+    fn write_watermark(&self) -> io::Result<()> {
+        write_watermark(&*self.layout.disk, &self.epoch_dir.watermark(), self.acked)
+    }
+
+    fn can_remake(&self) -> bool {
+        self.tidy.remake && self.waiting_bytes <= REMAKE_BYTES_MAX
+    }
+
+    fn remake_buffer(&mut self) {
+        self.tidy.remake = false;
+        let number = self.unused_buffer_number;
+        self.unused_buffer_number += 1;
+        let dir = self.layout.buffer(number);
+        let filled = fill(self.journal.source(), Some(self.acked), &dir);
+        match filled {
+            Ok(filled) => {
+                let Some(buffer) = filled.buffer else {
+                    // Tried again when the next one fails or the outbox opens.
+                    return;
+                };
+                self.waiting_bytes = filled.waiting_bytes;
+                self.replace_buffer(buffer, number);
+                self.view.set_buffer(self.buffer.clone());
+            }
+            Err(error) => tracing::warn!(%error, "the buffer could not be made anew"),
+        }
+    }
+
+    /// Puts another buffer in place of the present one, whose directory goes.
+    fn replace_buffer(&mut self, buffer: Buffer, number: u64) {
+        let buffer = Arc::new(buffer);
+        let kept_dir = buffer.dir().to_owned();
+        self.buffer = Some(buffer);
+        self.buffer_number = number;
+        self.tidy.peak_bytes = self.waiting_bytes;
+        // A reader may still hold the old one: on Linux its files live until it lets go.
+        if let Err(error) = self.layout.remove_buffers(Some(&kept_dir)) {
+            tracing::warn!(%error, "the former buffer could not be removed");
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        let journal = self.journal.stats();
+        Stats {
+            bytes: self.waiting_bytes,
+            segments: journal.segments,
+            spares: journal.spares,
+            disk_bytes: journal.disk_bytes,
+            syncs: journal.syncs,
+            bytes_written: journal.bytes_written,
+            ..self.figures
+        }
+    }
+
+    fn stop_cleanly(&mut self) -> Result<(), CloseError> {
+        while self.tidy.buffer {
+            self.tidy_buffer();
+        }
+        let failed = |doing| move |source| CloseError::Disk { doing, source };
+        self.release_segments()
+            .map_err(failed("write the watermark of"))?;
+        let Some(buffer) = self.buffer.take() else {
+            // Without a buffer there is nothing to vouch for: the next start makes one.
+            return Ok(());
+        };
+        buffer.sync().map_err(|e| CloseError::Buffer(Box::new(e)))?;
+        CleanStop {
+            epoch: self.epoch_dir.epoch,
+            tail: self.journal.head(),
+            acked: self.acked,
+            buffer_number: self.buffer_number,
+            waiting_bytes: self.waiting_bytes,
+        }
+        .write(&*self.layout.disk, &self.layout.clean())
+        .map_err(failed("write the clean-stop marker of"))
+    }
+}

@@ -1,0 +1,142 @@
+//! Moving events to a new epoch, when central has found that the history differs.
+//!
+//! The new epoch's journal is written whole into `forking/` and synced; the rename to its place among the
+//! epochs is the step that counts. A crash before it leaves the old epoch as it was; after it, the old one
+//! is only a leftover that the next start removes.
+
+use tillbind_protocol::chain::Mark;
+use tillbind_protocol::ids::{Epoch, Seq};
+
+use super::super::journal::{Journal, Scan};
+use super::super::layout::EpochDir;
+use super::super::opening::fill;
+use super::super::reading::{Limits, ReadError};
+use super::super::{Damage, ForkError, Forked};
+use super::{Tidy, Writer};
+
+/// Events moved by one write.
+const MOVE_LIMITS: Limits = Limits {
+    events: 2000,
+    bytes: 512 * 1024,
+};
+
+impl Writer {
+    pub(super) fn fork(&mut self, at: Seq, new_epoch: Epoch) -> Result<Forked, ForkError> {
+        let appended = self.journal.head();
+        if at > appended.seq.next() {
+            return Err(ForkError::Beyond { at, appended });
+        }
+        if new_epoch == self.epoch_dir.epoch {
+            return Err(ForkError::SameEpoch { epoch: new_epoch });
+        }
+        let first = at.max(self.acked.seq.next());
+        let (mut journal, forked) = self.write_fork(first, at, new_epoch)?;
+        let to = self
+            .layout
+            .epoch_dir(self.epoch_dir.generation + 1, new_epoch);
+        self.layout.promote_fork(&to).map_err(ForkError::Disk)?;
+        journal.moved_to(&to.path);
+        let left = std::mem::replace(&mut self.epoch_dir, to);
+        self.adopt(journal, &left);
+        Ok(forked)
+    }
+
+    /// Writes the events from `first` on as a journal of the new epoch.
+    fn write_fork(
+        &self,
+        first: Seq,
+        at: Seq,
+        new_epoch: Epoch,
+    ) -> Result<(Journal, Forked), ForkError> {
+        let dir = self.layout.forking();
+        self.layout.prepare().map_err(ForkError::Disk)?;
+        self.layout
+            .disk
+            .make_dir_durably(&dir)
+            .map_err(ForkError::Disk)?;
+        let source = self.layout.source(new_epoch, dir);
+        let mut journal = Journal::open(
+            source,
+            self.layout.yard(),
+            self.random.clone(),
+            Scan::empty(),
+            Mark::genesis(new_epoch),
+        )
+        .map_err(ForkError::Disk)?;
+        journal.make_room(0).map_err(ForkError::NotKept)?;
+        let mut forked = Forked {
+            gone: (at < first).then(|| (at, first.before())),
+            ..Forked::default()
+        };
+        let reader = self.reader();
+        let mut after = first.before();
+        while after < self.journal.head().seq {
+            match reader.read_after(after, MOVE_LIMITS, |_| {}) {
+                Ok(events) => {
+                    let Some(last) = events.last() else {
+                        break;
+                    };
+                    after = last.mark.seq;
+                    forked.moved += events.len() as u64;
+                    let records: Vec<_> = events.into_iter().map(|event| event.record).collect();
+                    journal
+                        .make_room(Journal::group_bytes(&records))
+                        .map_err(ForkError::NotKept)?;
+                    journal.stage(&records);
+                    journal.commit().map_err(ForkError::NotKept)?;
+                    journal.clear_staged();
+                }
+                Err(ReadError::Gap {
+                    from,
+                    until,
+                    reason,
+                }) => {
+                    after = until.seq;
+                    forked.damages.push(Damage {
+                        from,
+                        to: Some(until.seq),
+                        reason,
+                    });
+                }
+                Err(error) => return Err(ForkError::Read(error)),
+            }
+        }
+        Ok((journal, forked))
+    }
+
+    /// Takes up the new epoch. It counts already, so nothing here may fail for good.
+    fn adopt(&mut self, journal: Journal, left: &EpochDir) {
+        self.journal = journal;
+        self.acked = Mark::genesis(self.epoch_dir.epoch);
+        self.tidy = Tidy::default();
+        let number = self.unused_buffer_number;
+        self.unused_buffer_number += 1;
+        let dir = self.layout.buffer(number);
+        let filled = fill(self.journal.source(), Some(self.acked), &dir);
+        let buffer = match filled {
+            Ok(filled) => {
+                self.waiting_bytes = filled.waiting_bytes;
+                filled.buffer
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the new epoch's buffer could not be made");
+                None
+            }
+        };
+        self.buffer = None;
+        self.tidy.remake = buffer.is_none();
+        if let Some(buffer) = buffer {
+            self.replace_buffer(buffer, number);
+        }
+        self.view.set_epoch(
+            self.journal.source().clone(),
+            self.journal.head(),
+            self.acked,
+            self.buffer.clone(),
+        );
+        if let Err(error) = self.layout.remove_epoch(left) {
+            tracing::warn!(%error, "the former epoch's journal stays until the next start");
+        }
+        self.view.set_stats(self.stats());
+    }
+}
