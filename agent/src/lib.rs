@@ -9,4 +9,5 @@ pub mod members;
 pub mod outbox;
 pub mod platform;
 pub mod storage;
+pub mod till;
 pub mod vault;

@@ -113,4 +113,33 @@ proptest! {
             prop_assert!(job.codes.len() <= JOB_CODES_MAX);
         }
     }
+
+    #[test]
+    fn any_chunking_gives_the_same_jobs(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                "[ -~]{0,30}".prop_map(String::into_bytes),
+                Just(b"\x0a".to_vec()),
+                Just(b"\x0d\x0a".to_vec()),
+                Just(b"\x09".to_vec()),
+                Just(b"\x1b$\x40\x01".to_vec()),
+                Just(b"\x1b!\x21".to_vec()),
+                Just(b"\x1bt\x13\xd5".to_vec()),
+                Just(b"\x1dV\x00".to_vec()),
+                Just(b"\x1dkE\x03ABC".to_vec()),
+                prop::collection::vec(any::<u8>(), 0..6),
+            ],
+            0..40,
+        ),
+        size in 1usize..50,
+    ) {
+        let bytes = pieces.concat();
+        let read = |size: usize| {
+            let mut decoder = decoder();
+            let mut jobs: Vec<Job> = bytes.chunks(size).flat_map(|c| decoder.feed(c)).collect();
+            jobs.extend(decoder.finish());
+            jobs
+        };
+        prop_assert_eq!(read(size), read(usize::MAX));
+    }
 }

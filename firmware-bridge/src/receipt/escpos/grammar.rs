@@ -222,7 +222,10 @@ fn read_kick(bytes: &[u8], context: Context) -> Step {
         (Some(_), Some(&t1), Some(&t2)) => {
             let times_are_a_command = matches!(
                 (t1, t2),
-                (ESC, b'p' | b'@' | b'd' | b'i' | b'm' | b'a' | b'!') | (GS, b'V')
+                (ESC, b'p' | b'@' | b'd' | b'i' | b'm' | b'a' | b'!')
+                    | (GS, b'V')
+                    | (FS, b'&' | b'.')
+                    | (LF, ESC | GS)
             );
             done(Effect::Kick, if times_are_a_command { 3 } else { 5 })
         }

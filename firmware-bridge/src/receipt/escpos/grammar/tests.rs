@@ -101,3 +101,21 @@ fn an_unknown_letter_is_dropped_and_a_control_byte_in_its_place_is_kept() {
     assert_eq!(read(b"\x1bZ", PLAIN), done(Effect::Unknown, 2));
     assert_eq!(read(b"\x1b\x0a", PLAIN), done(Effect::Unknown, 1));
 }
+
+#[test]
+fn what_stands_in_the_place_of_a_kicks_times_is_read_as_what_it_is() {
+    for behind in [
+        b"\x1bp\x01",
+        b"\x1bd\x03",
+        b"\x1dV\x00",
+        b"\x1c&x",
+        b"\x0a\x1dV",
+    ] {
+        let mut bytes = b"\x1bp\x00".to_vec();
+        bytes.extend(behind);
+        assert_eq!(used(&bytes), 3, "{behind:02x?}");
+    }
+    assert_eq!(used(b"\x1bp\x00\x19\xfa"), 5);
+    assert_eq!(used(b"\x1bp0<x"), 5);
+    assert_eq!(used(b"\x1bp\x00\x1b\x32"), 5);
+}
