@@ -1,6 +1,7 @@
 //! The installer, run into a folder that stands for a terminal's disk.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -271,41 +271,56 @@ async fn a_queue_that_nobody_empties_delays_no_receipt_and_the_loss_is_counted()
     drop(pos);
 
     // Only now are the events taken.
-    let (mut dropped, mut losses, mut whole, mut torn) = (0, 0, 0, 0);
     rig.stop.send_replace(true);
     let Rig {
         devices,
         mut events,
         ..
     } = rig;
-    let ended = devices.stopped();
-    tokio::pin!(ended);
-    loop {
-        tokio::select! {
-                    biased;
-                    event = events.recv() => match event {
-                        Some(DeviceEvent::ReceiptsDropped { bytes, .. }) => {
-         dropped += bytes;
-         losses += 1;
+    let mut tally = Tally::default();
+    let take_all = async {
+        while let Some(event) = events.recv().await {
+            tally.count(event);
         }
-                        Some(DeviceEvent::Receipt { job, reading, .. }) => match reading {
-                            ReceiptReading::Unparsed { reason } if reason.contains("fell behind") => {
-                                torn += 1;
-                            }
-                            _ => {
-                                assert_eq!(job.lines.len(), 30, "a torn receipt was told as whole");
-                                whole += 1;
-                            }
-                        },
-                        Some(_) => {}
-                        None => break,
-                    },
-                    () = &mut ended => {}
-                }
-    }
+    };
+    within(async { tokio::join!(devices.stopped(), take_all) }).await;
+    let Tally {
+        dropped,
+        losses,
+        whole,
+        torn,
+    } = tally;
     assert!(dropped > 0 && dropped < sent as u64, "{dropped} of {sent}");
     assert!(whole > 0);
     assert!(torn <= 2 * losses, "{torn} torn by {losses} losses");
+}
+
+#[derive(Default)]
+struct Tally {
+    dropped: u64,
+    losses: u32,
+    whole: u32,
+    torn: u32,
+}
+
+impl Tally {
+    fn count(&mut self, event: DeviceEvent) {
+        if let DeviceEvent::ReceiptsDropped { bytes, .. } = event {
+            self.dropped += bytes;
+            self.losses += 1;
+        } else if let DeviceEvent::Receipt { job, reading, .. } = event {
+            let is_torn = matches!(
+                &reading,
+                ReceiptReading::Unparsed { reason } if reason.contains("fell behind")
+            );
+            if is_torn {
+                self.torn += 1;
+            } else {
+                assert_eq!(job.lines.len(), 30, "a torn receipt was told as whole");
+                self.whole += 1;
+            }
+        }
+    }
 }
 
 #[tokio::test]
