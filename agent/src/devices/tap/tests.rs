@@ -480,6 +480,28 @@ async fn after_a_restart_the_same_address_prints_again_at_once() {
 }
 
 #[tokio::test]
+async fn a_connection_too_many_is_reset_and_the_others_go_on() {
+    let rig = Rig::start_with(config(PrinterTarget::Virtual), 1_024).await;
+    let mut held = Vec::new();
+    for _ in 0..super::CONNECTIONS_MAX {
+        held.push(rig.pos().await);
+    }
+    assert_eq!(rig.failure().await, ErrorKind::ConnectionReset);
+    // Each connection is counted by its own task, which may be slower than the reset.
+    let served = async {
+        while rig.devices.status()[0].counts.connections < super::CONNECTIONS_MAX as u64 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(served).await;
+    assert!(rig.devices.status()[0].last_error.is_some());
+    let pos = held.first_mut().unwrap();
+    pos.write_all(b"still here").await.unwrap();
+    pos.shutdown().await.unwrap();
+    assert_eq!(read_to_end(pos).await, b"");
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_is_listened_on_as_soon_as_it_is_free() {
     let squatter = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listen = squatter.local_addr().unwrap();
