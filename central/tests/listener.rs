@@ -64,21 +64,27 @@ async fn a_till_enrols_sends_and_hears_back() {
     let quiet = service.exchange(&client, &poll).await;
     assert!(quiet.page.is_none() && quiet.keys.is_none());
 
-    let renewal = EnrolRequest {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let csr = rcgen::CertificateParams::default();
+    let mut renewal = EnrolRequest {
         secret: String::new(),
-        csr_pem: {
-            let key = rcgen::KeyPair::generate().unwrap();
-            let csr = rcgen::CertificateParams::default();
-            csr.serialize_request(&key).unwrap().pem().unwrap()
-        },
-        machine: "machine-1".into(),
+        csr_pem: csr.serialize_request(&key).unwrap().pem().unwrap(),
+        machine: "machine-2".into(),
         version: "0.1.0".into(),
     };
+    let copied = service.post(&client, enrol::RENEW_PATH, &renewal).await;
+    assert_eq!(refused(copied).await, (403, "cloned".into()));
+    renewal.machine = "machine-1".into();
     let renewed = service.post(&client, enrol::RENEW_PATH, &renewal).await;
     let renewed: EnrolResponse = taken(renewed).await;
     assert_eq!(renewed.terminal, identity.terminal);
-    // The former certificate counts until the new one is used.
+    // The former certificate counts until the new one is used, and not after.
     assert_eq!(service.exchange(&client, &poll).await.verdict, Verdict::Ok);
+    let pem = format!("{}{}", renewed.certificate_pem, key.serialize_pem());
+    let next = service.client(Some(&pem));
+    assert_eq!(service.exchange(&next, &poll).await.verdict, Verdict::Ok);
+    let former = service.post(&client, exchange::PATH, &poll).await;
+    assert_eq!(refused(former).await, (403, "revoked".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,4 +237,45 @@ async fn a_database_that_goes_away_and_comes_back_costs_no_event_and_no_restart(
     assert_eq!((back.verdict, back.acked), (Verdict::Ok, till.head()));
     let resent = service.exchange(&client, &till.all()).await;
     assert_eq!(resent.acked, till.head());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_beyond_the_bound_is_told_to_slow_down_and_nobody_gets_an_error() {
+    let service = Service::start_with("sqlite", "intakes_max = 1").await;
+    let (_, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    let mut till = Till::new(7);
+    till.scan("2900000000017");
+    service.exchange(&client, &till.all()).await;
+    till.scan("2900000000024");
+    // Whoever writes holds the line up.
+    let slow = service.central.store.begin().await.unwrap();
+    let request = till.all();
+    let crowd: Vec<_> = (0..7)
+        .map(|_| service.exchange(&client, &request))
+        .collect();
+    let crowd = futures_util::future::join_all(crowd);
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        slow.rollback().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(crowd, release);
+    let (mut taken, mut slowed) = (0, 0);
+    for answer in answers {
+        match answer.verdict {
+            Verdict::Ok => {
+                assert_eq!(answer.acked, till.head());
+                taken += 1;
+            }
+            Verdict::SlowDown { for_ms } => {
+                assert!((500..5_000).contains(&for_ms), "{for_ms}");
+                slowed += 1;
+            }
+            verdict @ (Verdict::Rewind { .. } | Verdict::Fork { .. } | Verdict::Refused { .. }) => {
+                panic!("{verdict:?}");
+            }
+        }
+    }
+    assert_eq!((taken, slowed), (1, 6));
+    assert_eq!(service.exchange(&client, &request).await.acked, till.head());
 }

@@ -7,17 +7,29 @@ use crate::support::{Bench, enrol_request};
 
 pub(crate) async fn a_token_buys_one_identity_and_the_same_till_may_ask_again(bench: &Bench) {
     let secret = bench.token("S1", "W1", 60_000).await;
-    let (one, other) = (enrol_request(&secret), enrol_request(&secret));
+    let key = rcgen::KeyPair::generate().unwrap();
+    // Signing requests are written anew each time, with another signature over the same key.
+    let written = || {
+        let csr = rcgen::CertificateParams::default();
+        csr.serialize_request(&key).unwrap().pem().unwrap()
+    };
+    let mut one = enrol_request(&secret);
+    one.csr_pem = written();
+    one.machine = "machine-one".into();
+    let other = enrol_request(&secret);
     let (a, b) = tokio::join!(
         enrol(&bench.store, &bench.ca, &one, NOW_MS),
         enrol(&bench.store, &bench.ca, &other, NOW_MS),
     );
-    let (won, request) = match (a, b) {
+    let (won, mut request) = match (a, b) {
         (Ok(won), Err(EnrolError::TokenUsed)) => (won, one),
         (Err(EnrolError::TokenUsed), Ok(won)) => (won, other),
         outcome => panic!("{outcome:?}"),
     };
     assert_eq!((won.store.as_str(), won.workstation.as_str()), ("S1", "W1"));
+    if request.machine == "machine-one" {
+        request.csr_pem = written();
+    }
     let again = enrol(&bench.store, &bench.ca, &request, NOW_MS)
         .await
         .unwrap();
@@ -59,6 +71,10 @@ pub(crate) async fn a_renewed_certificate_replaces_its_predecessor_when_it_is_fi
     bench: &Bench,
 ) {
     let before = bench.terminal("S1", "W1").await;
+    let mut copied = enrol_request("");
+    copied.machine = "machine-2".into();
+    let refused = renew(&bench.store, &bench.ca, &before, &copied, NOW_MS).await;
+    assert!(matches!(refused, Err(EnrolError::Cloned)), "{refused:?}");
     renew(&bench.store, &bench.ca, &before, &enrol_request(""), NOW_MS)
         .await
         .unwrap();

@@ -25,11 +25,16 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a service over a database, by its address or `sqlite`.
     pub(crate) async fn start(database: &str) -> Self {
+        Self::start_with(database, "").await
+    }
+
+    /// Starts a service with more settings of its `[sync]` section.
+    pub(crate) async fn start_with(database: &str, sync: &str) -> Self {
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let text = format!(
-            "data_dir = {:?}\ndatabase = {database:?}\n[sync]\nlisten = \"127.0.0.1:0\"\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\n[postgres]\nconnections_max = 6\n",
+            "data_dir = {:?}\ndatabase = {database:?}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [sync]\nlisten = \"127.0.0.1:0\"\n{sync}\n",
             dir.path()
         );
         let config = Config::parse(&dir.path().join("central.toml"), &text).unwrap();
