@@ -14,6 +14,7 @@ mod story {
     pub(crate) mod intake;
     pub(crate) mod pages;
     pub(crate) mod sales;
+    pub(crate) mod start;
 }
 
 /// Tells every part of the story over both engines.
@@ -45,6 +46,8 @@ macro_rules! over_both_engines {
 }
 
 over_both_engines! {
+    start::many_processes_may_start_at_once_on_an_installation,
+    start::a_database_of_a_newer_program_is_left_alone,
     enrolment::a_token_buys_one_identity_and_the_same_till_may_ask_again,
     enrolment::a_renewed_certificate_replaces_its_predecessor_when_it_is_first_used,
     intake::a_batch_is_taken_once_however_often_it_is_sent,

@@ -33,6 +33,7 @@ pub(crate) struct Bench {
     pub(crate) store: Store,
     pub(crate) ca: CertificateAuthority,
     pub(crate) data_dir: DataDir,
+    pub(crate) database: DatabaseConfig,
     _dir: tempfile::TempDir,
     _cluster: Option<Arc<Cluster>>,
 }
@@ -63,6 +64,7 @@ impl Bench {
             store,
             ca: CertificateAuthority::open(&data_dir, NOW_MS).unwrap(),
             data_dir,
+            database,
             _dir: dir,
             _cluster: cluster,
         }
