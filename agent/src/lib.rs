@@ -3,7 +3,11 @@
 //! Data goes one way round: devices → events → outbox → central, and central → replica → the till's
 //! API. An event counts as accepted only once [`outbox`] has it on the disk.
 
+pub mod config;
+pub mod devices;
 pub mod members;
 pub mod outbox;
+pub mod platform;
 pub mod storage;
+pub mod till;
 pub mod vault;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
-    date_time_ymd,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -241,6 +241,16 @@ impl CertificateAuthority {
             key,
         })
     }
+}
+
+/// Returns the SHA-256 of the public key that a request asks to be signed: what stays the same when
+/// a terminal writes its request anew.
+///
+/// # Errors
+/// [`RequestError`] when the request is malformed or its signature does not hold.
+pub fn requested_key(csr_pem: &str) -> Result<String, RequestError> {
+    let csr = CertificateSigningRequestParams::from_pem(csr_pem).map_err(RequestError)?;
+    Ok(hex::encode(Sha256::digest(csr.public_key.der_bytes())))
 }
 
 fn ca_params(now_ms: i64) -> Result<CertificateParams, CaError> {

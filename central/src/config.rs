@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::sync::PAGES_MAX;
+
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "/etc/tillbind/central.toml";
+
+/// Connections to PostgreSQL beside those of exchanges and pages: for what is newest, enrolments and
+/// headquarters.
+const SPARE_CONNECTIONS: usize = 4;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +84,8 @@ pub struct SyncConfig {
     pub listen: SocketAddr,
     /// Most connections at once; further ones are closed before the handshake.
     pub connections_max: usize,
-    /// Most batches that are taken in at once; terminals beyond are told to slow down.
+    /// Most exchanges that work with the database at once; terminals beyond wait two seconds for
+    /// their turn and are told to slow down then.
     pub intakes_max: usize,
     /// Longest that a poll is held, in milliseconds.
     pub poll_ms_max: u32,
@@ -147,14 +154,15 @@ impl Default for BindingConfig {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PostgresConfig {
-    /// Most connections of one process; a request beyond waits for one.
+    /// Most connections of one process: one for each exchange at work (`sync.intakes_max`), some
+    /// for pages and for headquarters.
     pub connections_max: u32,
 }
 
 impl Default for PostgresConfig {
     fn default() -> Self {
         Self {
-            connections_max: 24,
+            connections_max: 32,
         }
     }
 }
@@ -251,8 +259,15 @@ impl Config {
         if self.sync.intakes_max < 1 {
             return Some(("sync.intakes_max", "needs at least 1"));
         }
-        if self.postgres.connections_max < 2 {
-            return Some(("postgres.connections_max", "needs at least 2"));
+        let connections_min = self
+            .sync
+            .intakes_max
+            .saturating_add(PAGES_MAX + SPARE_CONNECTIONS);
+        if (self.postgres.connections_max as usize) < connections_min {
+            return Some((
+                "postgres.connections_max",
+                "needs at least sync.intakes_max and twelve more",
+            ));
         }
         if self.public_names.iter().any(|name| !is_host(name)) {
             return Some((

@@ -10,7 +10,7 @@ use tillbind_protocol::enrol::{EnrolRequest, EnrolResponse, Token};
 use tillbind_protocol::ids::{StoreId, TerminalId, WorkstationId};
 
 use crate::audit::{self, Entry};
-use crate::ca::{CertificateAuthority, RequestError};
+use crate::ca::{self, CertificateAuthority, RequestError};
 use crate::entropy::{self, EntropyError};
 use crate::plain_text::plain_text;
 use crate::store::statement::{execute, row};
@@ -53,6 +53,12 @@ pub enum EnrolError {
     /// The signing request cannot be used.
     #[error("the signing request cannot be used: {0}")]
     Request(#[source] RequestError),
+    /// The renewal came from another machine than the one that enrolled.
+    #[error(
+        "this identity belongs to another machine: its disk or data directory was copied; enrol \
+         this machine with a token of its own"
+    )]
+    Cloned,
     /// A field is too long or empty.
     #[error("the enrolment is malformed: {0}")]
     Malformed(&'static str),
@@ -119,7 +125,7 @@ pub fn default_url(public_names: &[String], port: u16) -> String {
 /// [`EnrolError`] with what is wrong with the token or the request.
 pub async fn enrol(
     store: &Store,
-    ca: &CertificateAuthority,
+    authority: &CertificateAuthority,
     request: &EnrolRequest,
     now_ms: i64,
 ) -> Result<EnrolResponse, EnrolError> {
@@ -131,6 +137,8 @@ pub async fn enrol(
             "the machine's fingerprint is missing",
         ));
     }
+    // A malformed request has no key and fails when it is to be signed; the token comes first.
+    let key = ca::requested_key(&request.csr_pem).unwrap_or_default();
     let hash = hashed(&request.secret);
     let id = TerminalId::new(entropy::short_name("t")?)
         .map_err(|_| EnrolError::Malformed("the terminal cannot be named"))?;
@@ -138,16 +146,15 @@ pub async fn enrol(
     let claim = "UPDATE tokens SET used_ms = $2, used_key = $3, terminal = $4
         WHERE secret_hash = $1 AND used_ms IS NULL AND expires_ms > $2
         RETURNING store, workstation";
-    let key = hashed(&request.csr_pem);
     let values = values![hash.clone(), now_ms, key.clone(), id.as_str()];
     let Some(claimed) = row(&*tx, "use a token", claim, values).await? else {
-        return repeated(&*tx, ca, &hash, &key).await;
+        return repeated(&*tx, authority, &hash, &key).await;
     };
     let (store_id, workstation) = (
         claimed.parsed::<StoreId>(0)?,
         claimed.parsed::<WorkstationId>(1)?,
     );
-    let issued = ca
+    let issued = authority
         .sign_terminal(&request.csr_pem, &id, entropy::bytes()?, now_ms)
         .map_err(EnrolError::Request)?;
     let supersede = "UPDATE terminals SET superseded_ms = $3
@@ -180,7 +187,7 @@ pub async fn enrol(
         store: store_id,
         workstation,
         certificate_pem: issued.pem,
-        ca_pem: ca.certificate_pem().to_owned(),
+        ca_pem: authority.certificate_pem().to_owned(),
     })
 }
 
@@ -216,10 +223,10 @@ async fn repeated(
 /// Gives a terminal a fresh certificate, which counts beside the old one until it is first used.
 ///
 /// # Errors
-/// [`EnrolError`] when the signing request cannot be used.
+/// [`EnrolError`] when the signing request cannot be used or comes from another machine.
 pub async fn renew(
     store: &Store,
-    ca: &CertificateAuthority,
+    authority: &CertificateAuthority,
     terminal: &Terminal,
     request: &EnrolRequest,
     now_ms: i64,
@@ -227,7 +234,10 @@ pub async fn renew(
     if request.csr_pem.len() > CSR_BYTES_MAX {
         return Err(EnrolError::Malformed("the signing request is too long"));
     }
-    let issued = ca
+    if request.machine != terminal.machine {
+        return Err(EnrolError::Cloned);
+    }
+    let issued = authority
         .sign_terminal(&request.csr_pem, &terminal.id, entropy::bytes()?, now_ms)
         .map_err(EnrolError::Request)?;
     let tx = store.begin().await?;
@@ -240,7 +250,7 @@ pub async fn renew(
         store: terminal.store.clone(),
         workstation: terminal.workstation.clone(),
         certificate_pem: issued.pem,
-        ca_pem: ca.certificate_pem().to_owned(),
+        ca_pem: authority.certificate_pem().to_owned(),
     })
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A client certificate of our CA is asked for and demanded for everything but the enrolment; who
 //! its holder is, and whether it may still sync, is looked up with every request. What is bounded:
-//! connections, the time of a handshake, bodies before and after decompression, batches taken in at
-//! once and waiting for it, and how long a poll is held.
+//! connections, the time of a handshake, bodies before and after decompression, exchanges at work and
+//! batches that wait for their turn, and how long a poll is held.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -30,11 +30,11 @@ pub mod refusal;
 
 pub use head::Head;
 
-/// Batches that wait for their turn, for each that is being taken in. Terminals beyond are told to
-/// slow down at once.
+/// Batches that wait for their turn, for each exchange at work. Terminals beyond are told to slow
+/// down at once.
 const INTAKES_WAITING_PER_SLOT: usize = 4;
 /// Pages that are read from the database at once: polls that a change wakes together queue here.
-const PAGES_MAX: usize = 8;
+pub const PAGES_MAX: usize = 8;
 
 /// What requests are served from.
 #[derive(Debug)]

@@ -40,6 +40,8 @@ pub struct Terminal {
     pub revoked_ms: Option<i64>,
     /// When it was last written down as seen.
     pub last_seen_ms: Option<i64>,
+    /// The epoch with which it was.
+    pub epoch: Option<Epoch>,
 }
 
 /// How a certificate stands with its terminal.
@@ -75,8 +77,9 @@ pub async fn find(
     on: &impl ConnectionTrait,
     id: &TerminalId,
 ) -> Result<Option<Terminal>, StoreError> {
-    let sql = "SELECT store, workstation, serial, serial_pending, machine, revoked_ms, last_seen_ms
-        FROM terminals WHERE terminal = $1";
+    let sql =
+        "SELECT store, workstation, serial, serial_pending, machine, revoked_ms, last_seen_ms,
+        epoch FROM terminals WHERE terminal = $1";
     let Some(row) = row(on, "look up a terminal", sql, values![id.as_str()]).await? else {
         return Ok(None);
     };
@@ -89,6 +92,10 @@ pub async fn find(
         machine: row.text(4)?,
         revoked_ms: row.int_opt(5)?,
         last_seen_ms: row.int_opt(6)?,
+        epoch: match row.text_opt(7)? {
+            Some(_) => Some(row.parsed(7)?),
+            None => None,
+        },
     }))
 }
 
@@ -213,6 +220,7 @@ mod tests {
             machine: "m".into(),
             revoked_ms: None,
             last_seen_ms: None,
+            epoch: None,
         }
     }
 

@@ -15,6 +15,7 @@ use tillbind_protocol::exchange::{
 };
 use tillbind_protocol::member_code::KeySet;
 use tillbind_protocol::replica::Page;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::refusal::Refused;
@@ -27,7 +28,7 @@ use crate::keys;
 use crate::sync::identity::Peer;
 use crate::terminals::{self, SEEN_GRAIN_MS, Terminal};
 
-/// How long a batch waits for its turn before its terminal is told to slow down.
+/// How long a request waits for its turn before its terminal is told to slow down.
 const INTAKE_WAIT: Duration = Duration::from_secs(2);
 /// Shortest and longest that a terminal is told to stay away under pressure, in milliseconds.
 const SLOW_DOWN_MS: std::ops::Range<u32> = 500..5_000;
@@ -44,11 +45,13 @@ pub(super) async fn exchange(
     bytes: Bytes,
 ) -> Result<Response, Refused> {
     let received_ms = now_ms();
-    let terminal = identity::authorise(&service.store, &peer).await?;
+    if peer.certificate.is_none() {
+        return Err(Refused::NoCertificate);
+    }
     let request: ExchangeRequest = body::read(&headers, &bytes)?;
     drop(bytes);
     check(&request)?;
-    let answer = respond(&service, &terminal, request, received_ms).await?;
+    let answer = respond(&service, &peer, request, received_ms).await?;
     Ok(body::answer(&answer, body::accepts_zstd(&headers)))
 }
 
@@ -75,22 +78,22 @@ fn check(request: &ExchangeRequest) -> Result<(), Refused> {
 
 async fn respond(
     service: &Service,
-    terminal: &Terminal,
+    peer: &Peer,
     request: ExchangeRequest,
     received_ms: i64,
 ) -> Result<ExchangeResponse, Refused> {
-    if let Some(reason) = cloned(service, terminal, &request, received_ms).await? {
+    let sends = request.batch.is_some() || request.gap.is_some();
+    let Some(turn) = Turn::wait(service, sends).await else {
+        let for_ms = SLOW_DOWN_MS.start + draw() % (SLOW_DOWN_MS.end - SLOW_DOWN_MS.start);
+        return Ok(verdict(&request, Verdict::SlowDown { for_ms }, received_ms));
+    };
+    let terminal = identity::authorise(&service.store, peer).await?;
+    if let Some(reason) = cloned(service, &terminal, &request, received_ms).await? {
         return Ok(verdict(&request, Verdict::Refused { reason }, received_ms));
     }
-    let sends = request.batch.is_some() || request.gap.is_some();
-    let taken = match take(service, terminal, &request, received_ms).await? {
-        Some(taken) => taken,
-        None => {
-            let for_ms = SLOW_DOWN_MS.start + draw() % (SLOW_DOWN_MS.end - SLOW_DOWN_MS.start);
-            return Ok(verdict(&request, Verdict::SlowDown { for_ms }, received_ms));
-        }
-    };
-    note_seen(service, terminal, &request, received_ms).await?;
+    let taken = take(service, &terminal, &request, received_ms).await?;
+    note_seen(service, &terminal, &request, received_ms).await?;
+    drop(turn);
     let wait = if sends || taken.verdict != Verdict::Ok {
         Duration::ZERO
     } else {
@@ -106,6 +109,29 @@ async fn respond(
         received_ms,
         sent_ms: now_ms(),
     })
+}
+
+/// The right to work with the database, for everything of an exchange but its wait and its page.
+/// Requests beyond queue in their order, for a while; of those that hold a batch, and so memory,
+/// only a bounded number may.
+struct Turn<'s> {
+    _queued: Option<SemaphorePermit<'s>>,
+    _turn: SemaphorePermit<'s>,
+}
+
+impl<'s> Turn<'s> {
+    async fn wait(service: &'s Service, sends: bool) -> Option<Self> {
+        let queued = if sends {
+            Some(service.intakes_queue.try_acquire().ok()?)
+        } else {
+            None
+        };
+        let turn = timeout(INTAKE_WAIT, service.intakes.acquire()).await;
+        Some(Self {
+            _queued: queued,
+            _turn: turn.ok()?.ok()?,
+        })
+    }
 }
 
 /// An answer that takes nothing.
@@ -143,26 +169,16 @@ async fn cloned(
     )))
 }
 
-/// Takes a request in when its turn comes; `None` when there is too much at once.
 async fn take(
     service: &Service,
     terminal: &Terminal,
     request: &ExchangeRequest,
     received_ms: i64,
-) -> Result<Option<Taken>, Refused> {
+) -> Result<Taken, Refused> {
     let arrival = Arrival {
         terminal,
         received_ms,
         rules: service.rules,
-    };
-    if request.batch.is_none() && request.gap.is_none() {
-        return Ok(Some(intake::take(&service.store, &arrival, request).await?));
-    }
-    let Ok(_queued) = service.intakes_queue.try_acquire() else {
-        return Ok(None);
-    };
-    let Ok(Ok(_turn)) = timeout(INTAKE_WAIT, service.intakes.acquire()).await else {
-        return Ok(None);
     };
     let taken = intake::take(&service.store, &arrival, request).await?;
     if taken.quarantined > 0 {
@@ -175,8 +191,8 @@ async fn take(
             terminal = %terminal.id, epoch = %request.epoch, %at, "a terminal's history forked"
         );
     }
-    tracing::debug!(terminal = %terminal.id, events = taken.events, "a batch was taken");
-    Ok(Some(taken))
+    tracing::debug!(terminal = %terminal.id, events = taken.events, "a request was taken");
+    Ok(taken)
 }
 
 async fn note_seen(
@@ -188,7 +204,7 @@ async fn note_seen(
     let fresh = terminal
         .last_seen_ms
         .is_some_and(|seen| (0..SEEN_GRAIN_MS).contains(&now_ms.saturating_sub(seen)));
-    if fresh && request.hello.is_none() {
+    if fresh && terminal.epoch == Some(request.epoch) && request.hello.is_none() {
         return Ok(());
     }
     let tx = service.store.begin().await?;

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 use super::identity::{self, Peer};
@@ -32,6 +33,10 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const STREAMS_MAX: u32 = 8;
 /// Most bytes of a request's head.
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
+/// Connections without a certificate at once: they may enrol and nothing else.
+const STRANGERS_MAX: usize = 256;
+/// How long a connection without a certificate may last: an enrolment takes a second.
+const STRANGER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long open requests have to end once the service stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Pause after the system refuses to accept (no file descriptors), so that the loop does not spin.
@@ -91,6 +96,7 @@ pub async fn run(listener: Listener, router: Router) {
         mut stopping,
     } = listener;
     let places = Arc::new(Semaphore::new(connections_max));
+    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -113,11 +119,12 @@ pub async fn run(listener: Listener, router: Router) {
         };
         let tls = TlsAcceptor::from(Arc::clone(&tls.borrow()));
         let (router, stopping) = (router.clone(), stopping.clone());
+        let strangers = Arc::clone(&strangers);
         connections.spawn(async move {
-            if let Err(error) = connection(stream, address, tls, router, stopping).await {
+            let _place = place;
+            if let Err(error) = meet(stream, address, tls, &strangers, router, stopping).await {
                 tracing::debug!(%address, %error, "a connection ended");
             }
-            drop(place);
         });
     }
     drop(socket);
@@ -127,28 +134,46 @@ pub async fn run(listener: Listener, router: Router) {
     }
 }
 
-async fn connection(
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn meet(
     stream: TcpStream,
     address: SocketAddr,
     tls: TlsAcceptor,
+    strangers: &Semaphore,
     router: Router,
-    mut stopping: watch::Receiver<bool>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    stopping: watch::Receiver<bool>,
+) -> Result<(), ConnectionError> {
+    let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
     stream.set_nodelay(true)?;
     let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
-    let stream = handshake
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let stream = handshake.await.map_err(timed_out)??;
     let certificate = stream
         .get_ref()
         .1
         .peer_certificates()
         .and_then(|chain| chain.first())
         .and_then(identity::shown);
+    let known = certificate.is_some();
     let peer = Peer {
         address,
         certificate,
     };
+    let served = serve(stream, peer, router, stopping);
+    if known {
+        return served.await;
+    }
+    let _stranger = strangers.try_acquire()?;
+    let served = tokio::time::timeout(STRANGER_TIMEOUT, served).await;
+    served.map_err(timed_out)?
+}
+
+async fn serve(
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+    router: Router,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<(), ConnectionError> {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         router.clone().call(request)

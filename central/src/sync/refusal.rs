@@ -99,6 +99,7 @@ fn enrolment(error: &EnrolError) -> (StatusCode, &'static str, String) {
         EnrolError::UnknownToken => (StatusCode::FORBIDDEN, "unknown_token"),
         EnrolError::TokenUsed => (StatusCode::FORBIDDEN, "token_used"),
         EnrolError::TokenExpired => (StatusCode::FORBIDDEN, "token_expired"),
+        EnrolError::Cloned => (StatusCode::FORBIDDEN, "cloned"),
         EnrolError::Request(_) | EnrolError::Malformed(_) => {
             (StatusCode::BAD_REQUEST, "bad_request")
         }

@@ -1,0 +1,303 @@
+//! The agent's settings: one TOML file, everything with a default.
+//!
+//! A setting that nobody knows is a fault, with its line and the nearest name that is known: a
+//! misspelt setting that is ignored in silence costs a store a day. Reading collects all faults
+//! before it fails.
+
+mod file;
+mod place;
+mod reading;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tillbind_firmware_bridge::money::Currency;
+use tillbind_protocol::backoff::BackoffConfig;
+use tillbind_protocol::ids::{StoreId, WorkstationId};
+
+pub use place::Fault;
+
+/// Where the settings are looked for unless `--config` names another file.
+pub const DEFAULT_PATH: &str = "/etc/tillbind/agent.toml";
+/// Longest file that is read, in bytes.
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Most devices of one sort: each costs a task and a thread.
+pub const DEVICES_MAX: usize = 16;
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where identity, outbox and replica live.
+    pub data_dir: PathBuf,
+    /// The till's HTTP API.
+    pub api: ApiConfig,
+    /// How cards are known.
+    pub cards: CardsConfig,
+    /// The store.
+    pub store: StoreConfig,
+    /// What the POS calls this store and workstation.
+    pub pos: PosConfig,
+    /// How cards and sales find each other.
+    pub till: TillConfig,
+    /// The line to central.
+    pub uplink: UplinkSettings,
+    /// Serial scanners.
+    pub scanners: Vec<ScannerConfig>,
+    /// Printers whose receipts are read in passing.
+    pub receipt_taps: Vec<ReceiptTapConfig>,
+    /// Directories that the POS writes its journal to.
+    pub journals: Vec<JournalConfig>,
+}
+
+/// The till's HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Address to listen on; port 0 takes a free one and writes it to `api.addr`.
+    pub listen: SocketAddr,
+}
+
+/// How cards are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CardsConfig {
+    /// Beginnings of member card numbers, asked before the payment-card test.
+    pub member_prefixes: Vec<String>,
+}
+
+/// The store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Currency of sales whose source does not name one.
+    pub currency: Option<Currency>,
+}
+
+/// What the POS calls this store and workstation, where headquarters calls them otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PosConfig {
+    /// The POS's own number of the store.
+    pub store: Option<StoreId>,
+    /// The POS's own number of the workstation.
+    pub workstation: Option<WorkstationId>,
+}
+
+/// How cards and sales find each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TillConfig {
+    /// How long a scanned card waits for the end of its sale.
+    pub card_before_sale: Duration,
+    /// How long an ended sale without a card waits for one.
+    pub card_after_sale: Duration,
+    /// How far apart a card and a member code may be to ask for a binding.
+    pub code_beside_card: Duration,
+}
+
+impl Default for TillConfig {
+    fn default() -> Self {
+        Self {
+            card_before_sale: Duration::from_secs(300),
+            card_after_sale: Duration::from_secs(20),
+            code_beside_card: Duration::from_secs(120),
+        }
+    }
+}
+
+/// The line to central.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UplinkSettings {
+    /// Most events in one batch.
+    pub batch_events_max: usize,
+    /// How long the first event waits for company.
+    pub linger: Duration,
+    /// How long central may hold a poll.
+    pub poll_wait: Duration,
+    /// How long an answer may take on top of that.
+    pub answer_timeout: Duration,
+    /// How long a refused terminal waits before it asks again.
+    pub refused_retry: Duration,
+    /// Delays after failures; the cap is the longest that a till needs to notice that central is
+    /// back.
+    pub backoff: BackoffConfig,
+}
+
+impl Default for UplinkSettings {
+    fn default() -> Self {
+        Self {
+            batch_events_max: 1_000,
+            linger: Duration::from_millis(20),
+            poll_wait: Duration::from_secs(25),
+            answer_timeout: Duration::from_secs(20),
+            refused_retry: Duration::from_secs(60),
+            backoff: BackoffConfig::default(),
+        }
+    }
+}
+
+/// A serial scanner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScannerConfig {
+    /// Name in events and status.
+    pub name: String,
+    /// Device file; a stable `/dev/serial/by-id/…` name survives a replug.
+    pub port: String,
+    /// Bits per second.
+    pub baud: u32,
+    /// How one code is told from the next.
+    pub framing: Framing,
+}
+
+/// How a scanner tells one code from the next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Suffix CR, LF or TAB, or STX … ETX.
+    #[default]
+    Line,
+}
+
+/// A printer whose receipts are read in passing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptTapConfig {
+    /// Name in events and status.
+    pub name: String,
+    /// Address that the POS prints to.
+    pub listen: SocketAddr,
+    /// Where the bytes go on to.
+    pub printer: PrinterTarget,
+    /// The printer's language.
+    pub dialect: DialectSetting,
+    /// How a receipt becomes a sale; without one every receipt is kept as unparsed.
+    pub profile: Option<PathBuf>,
+}
+
+/// Where a tap passes the bytes on to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrinterTarget {
+    /// `host:port` of a network printer.
+    Tcp(String),
+    /// Device file of a serial or USB printer.
+    Device(PathBuf),
+    /// Nowhere: the tap is a virtual printer.
+    Virtual,
+}
+
+/// The printer's language, as set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DialectSetting {
+    /// Told apart by the bytes.
+    #[default]
+    Auto,
+    /// Epson ESC/POS.
+    Escpos,
+    /// Star line mode.
+    Star,
+}
+
+/// A directory that the POS writes its journal to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Name in events and status.
+    pub name: String,
+    /// What the files hold.
+    pub format: JournalFormat,
+    /// The directory.
+    pub dir: PathBuf,
+}
+
+/// What journal files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalFormat {
+    /// ARTS POSLog XML.
+    Poslog,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(
+        "the settings file {} cannot be read: name another with --config, or see that this user \
+         may read it",
+        path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is longer than [`FILE_BYTES_MAX`].
+    #[error("the settings file {} is longer than {FILE_BYTES_MAX} bytes", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds faults.
+    #[error("{}", list(path, faults))]
+    Faulty {
+        /// The file.
+        path: PathBuf,
+        /// All that is wrong, by line.
+        faults: Vec<Fault>,
+    },
+}
+
+fn list(path: &Path, faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{}:{}: {}", path.display(), fault.line, fault.message))
+        .collect();
+    lines.join("\n")
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/tillbind"),
+            api: ApiConfig {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7878)),
+            },
+            cards: CardsConfig::default(),
+            store: StoreConfig::default(),
+            pos: PosConfig::default(),
+            till: TillConfig::default(),
+            uplink: UplinkSettings::default(),
+            scanners: Vec::new(),
+            receipt_taps: Vec::new(),
+            journals: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and judges the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all faults found.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
+            return Err(ConfigError::TooLong {
+                path: path.to_owned(),
+            });
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&text).map_err(|faults| ConfigError::Faulty {
+            path: path.to_owned(),
+            faults,
+        })
+    }
+
+    /// Reads and judges a text.
+    ///
+    /// # Errors
+    /// All faults, by line.
+    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        reading::read(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,469 @@
+//! From texts and numbers to settings that can be used, collecting every fault on the way.
+
+use std::collections::BTreeSet;
+use std::fs::File as FsFile;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tillbind_firmware_bridge::money::Currency;
+use tillbind_protocol::backoff::BackoffConfig;
+use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
+
+use super::place::{Fault, Places};
+use super::{
+    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, Framing, JournalConfig,
+    JournalFormat, PosConfig, PrinterTarget, ReceiptTapConfig, ScannerConfig, StoreConfig,
+    TillConfig, UplinkSettings, file,
+};
+
+/// Longest name of a device, in bytes: it stands in every event of that device.
+const DEVICE_NAME_BYTES_MAX: usize = 64;
+/// Speeds that serial scanners are sold with.
+const BAUD_RATES: [u32; 9] = [
+    1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400,
+];
+
+pub(super) fn read(text: &str) -> Result<Config, Vec<Fault>> {
+    let places = Places::of(text);
+    let mut faults = places.syntax_faults();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    faults.extend(places.unknown_settings());
+    let mut reader = Reader {
+        places: &places,
+        faults,
+        names: BTreeSet::new(),
+    };
+    let config = match toml::from_str::<file::File>(text) {
+        Ok(settings) => Some(reader.config(settings)),
+        Err(error) => {
+            reader.faults.push(places.fault_of(&error));
+            None
+        }
+    };
+    let mut faults = reader.faults;
+    faults.sort();
+    match config {
+        Some(config) if faults.is_empty() => Ok(config),
+        Some(_) | None => Err(faults),
+    }
+}
+
+struct Reader<'p, 't> {
+    places: &'p Places<'t>,
+    faults: Vec<Fault>,
+    names: BTreeSet<String>,
+}
+
+/// Where a setting stands: table, which of several, name.
+#[derive(Clone, Copy)]
+struct At(&'static str, Option<usize>, &'static str);
+
+impl Reader<'_, '_> {
+    fn config(&mut self, settings: file::File) -> Config {
+        let default = Config::default();
+        let listen = At("api", None, "listen");
+        Config {
+            data_dir: settings.data_dir.map_or(default.data_dir, PathBuf::from),
+            api: ApiConfig {
+                listen: settings
+                    .api
+                    .listen
+                    .and_then(|text| self.address(&text, listen))
+                    .unwrap_or(default.api.listen),
+            },
+            cards: self.cards(settings.cards),
+            store: StoreConfig {
+                currency: settings.store.currency.and_then(|text| {
+                    self.word(Currency::parse(&text), At("store", None, "currency"))
+                }),
+            },
+            pos: PosConfig {
+                store: settings
+                    .pos
+                    .store
+                    .and_then(|text| self.word(text.parse(), At("pos", None, "store"))),
+                workstation: settings
+                    .pos
+                    .workstation
+                    .and_then(|text| self.word(text.parse(), At("pos", None, "workstation"))),
+            },
+            till: self.till(&settings.till),
+            uplink: self.uplink(&settings.uplink),
+            scanners: self.each("scanner", settings.scanner, Self::scanner),
+            receipt_taps: self.each("receipt_tap", settings.receipt_tap, Self::receipt_tap),
+            journals: self.each("journal", settings.journal, Self::journal),
+        }
+    }
+
+    fn cards(&mut self, cards: file::Cards) -> CardsConfig {
+        for prefix in &cards.member_prefixes {
+            if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_digit()) {
+                self.fault(
+                    At("cards", None, "member_prefixes"),
+                    format!(
+                        "member prefix {prefix:?} cannot be used: write digits, as in \"627598\""
+                    ),
+                );
+            }
+        }
+        CardsConfig {
+            member_prefixes: cards.member_prefixes,
+        }
+    }
+
+    fn till(&mut self, till: &file::Till) -> TillConfig {
+        let default = TillConfig::default();
+        let mut seconds = |value: Option<i64>, name, most, default: Duration| {
+            self.number(value, At("till", None, name), 0, most, default.as_secs())
+                .map_or(default, Duration::from_secs)
+        };
+        TillConfig {
+            card_before_sale: seconds(
+                till.card_before_sale_s,
+                "card_before_sale_s",
+                3_600,
+                default.card_before_sale,
+            ),
+            card_after_sale: seconds(
+                till.card_after_sale_s,
+                "card_after_sale_s",
+                600,
+                default.card_after_sale,
+            ),
+            code_beside_card: seconds(
+                till.code_beside_card_s,
+                "code_beside_card_s",
+                3_600,
+                default.code_beside_card,
+            ),
+        }
+    }
+
+    fn uplink(&mut self, uplink: &file::Uplink) -> UplinkSettings {
+        let default = UplinkSettings::default();
+        let mut number = |value: Option<i64>, name, least, most, default: u64| {
+            self.number(value, At("uplink", None, name), least, most, default)
+                .unwrap_or(default)
+        };
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let events_max = BATCH_EVENTS_MAX as u64;
+        let batch = number(
+            uplink.batch_events_max,
+            "batch_events_max",
+            1,
+            events_max,
+            default.batch_events_max as u64,
+        );
+        let base = number(
+            uplink.backoff_base_ms,
+            "backoff_base_ms",
+            10,
+            60_000,
+            ms(default.backoff.base),
+        );
+        let cap = number(
+            uplink.backoff_cap_ms,
+            "backoff_cap_ms",
+            100,
+            3_600_000,
+            ms(default.backoff.cap),
+        );
+        let poll_max_s = u64::from(WAIT_MS_MAX) / 1_000;
+        let poll_wait_s = number(
+            uplink.poll_wait_s,
+            "poll_wait_s",
+            1,
+            poll_max_s,
+            default.poll_wait.as_secs(),
+        );
+        let answer_timeout_s = number(
+            uplink.answer_timeout_s,
+            "answer_timeout_s",
+            1,
+            300,
+            default.answer_timeout.as_secs(),
+        );
+        let refused_retry_s = number(
+            uplink.refused_retry_s,
+            "refused_retry_s",
+            1,
+            86_400,
+            default.refused_retry.as_secs(),
+        );
+        let linger_ms = number(uplink.linger_ms, "linger_ms", 0, 1_000, ms(default.linger));
+        UplinkSettings {
+            batch_events_max: usize::try_from(batch).unwrap_or(BATCH_EVENTS_MAX),
+            linger: Duration::from_millis(linger_ms),
+            poll_wait: Duration::from_secs(poll_wait_s),
+            answer_timeout: Duration::from_secs(answer_timeout_s),
+            refused_retry: Duration::from_secs(refused_retry_s),
+            backoff: BackoffConfig {
+                base: Duration::from_millis(base),
+                cap: Duration::from_millis(cap),
+            },
+        }
+    }
+
+    fn scanner(&mut self, n: usize, scanner: file::Scanner) -> Option<ScannerConfig> {
+        let at = |name| At("scanner", Some(n), name);
+        let name = self.device_name(scanner.name, at("name"));
+        let port = self.needed(scanner.port, at("port"), "the scanner's device file");
+        let baud = match scanner.baud {
+            None => Some(9_600),
+            Some(baud) => match u32::try_from(baud) {
+                Ok(baud) if BAUD_RATES.contains(&baud) => Some(baud),
+                Ok(_) | Err(_) => {
+                    let known = BAUD_RATES.map(|rate| rate.to_string()).join(", ");
+                    self.fault(
+                        at("baud"),
+                        format!("baud {baud} cannot be used: write one of {known}"),
+                    );
+                    None
+                }
+            },
+        };
+        let framing = self.choice(
+            scanner.framing,
+            at("framing"),
+            Some("line"),
+            &[("line", Framing::Line)],
+        );
+        Some(ScannerConfig {
+            name: name?,
+            port: port?,
+            baud: baud?,
+            framing: framing?,
+        })
+    }
+
+    fn receipt_tap(&mut self, n: usize, tap: file::ReceiptTap) -> Option<ReceiptTapConfig> {
+        let at = |name| At("receipt_tap", Some(n), name);
+        let name = self.device_name(tap.name, at("name"));
+        let listen = self
+            .needed(
+                tap.listen,
+                at("listen"),
+                "the address that the POS prints to",
+            )
+            .and_then(|text| self.address(&text, at("listen")));
+        let printer = self
+            .needed(
+                tap.printer,
+                at("printer"),
+                "the printer's address, its device, or \"none\"",
+            )
+            .and_then(|text| self.printer(text, at("printer")));
+        let dialect = self.choice(
+            tap.dialect,
+            at("dialect"),
+            Some("auto"),
+            &[
+                ("auto", DialectSetting::Auto),
+                ("escpos", DialectSetting::Escpos),
+                ("star", DialectSetting::Star),
+            ],
+        );
+        let profile = tap.profile.map(PathBuf::from);
+        if let Some(path) = &profile
+            && let Err(error) = FsFile::open(path)
+        {
+            self.fault(
+                at("profile"),
+                format!(
+                    "the receipt profile {} cannot be read: {error}",
+                    path.display()
+                ),
+            );
+        }
+        Some(ReceiptTapConfig {
+            name: name?,
+            listen: listen?,
+            printer: printer?,
+            dialect: dialect?,
+            profile,
+        })
+    }
+
+    fn printer(&mut self, text: String, at: At) -> Option<PrinterTarget> {
+        if text == "none" {
+            return Some(PrinterTarget::Virtual);
+        }
+        if text.starts_with('/') {
+            return Some(PrinterTarget::Device(PathBuf::from(text)));
+        }
+        let port = text
+            .rsplit_once(':')
+            .map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
+        match port {
+            Some((false, Ok(1..))) => Some(PrinterTarget::Tcp(text)),
+            Some(_) | None => {
+                self.fault(
+                    at,
+                    format!(
+                        "printer {text:?} cannot be used: write HOST:PORT as in \
+                         \"192.168.1.50:9100\", a device as in \"/dev/usb/lp0\", or \"none\""
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    fn journal(&mut self, n: usize, journal: file::Journal) -> Option<JournalConfig> {
+        let at = |name| At("journal", Some(n), name);
+        let name = self.device_name(journal.name, at("name"));
+        let format = self.choice(
+            journal.format,
+            at("format"),
+            None,
+            &[("poslog", JournalFormat::Poslog)],
+        );
+        let dir = self.needed(
+            journal.dir,
+            at("dir"),
+            "the directory that the POS writes to",
+        );
+        Some(JournalConfig {
+            name: name?,
+            format: format?,
+            dir: PathBuf::from(dir?),
+        })
+    }
+
+    fn each<F, T>(
+        &mut self,
+        table: &'static str,
+        found: Vec<F>,
+        read: impl Fn(&mut Self, usize, F) -> Option<T>,
+    ) -> Vec<T> {
+        if found.len() > DEVICES_MAX {
+            self.fault(
+                At(table, Some(DEVICES_MAX), "name"),
+                format!(
+                    "there are {} of [[{table}]]; at most {DEVICES_MAX} work",
+                    found.len()
+                ),
+            );
+        }
+        found
+            .into_iter()
+            .enumerate()
+            .filter_map(|(n, one)| read(self, n, one))
+            .collect()
+    }
+
+    fn device_name(&mut self, name: Option<String>, at: At) -> Option<String> {
+        let name = self.needed(name, at, "a name of its own")?;
+        if name.len() > DEVICE_NAME_BYTES_MAX || name.chars().any(char::is_control) {
+            let most = DEVICE_NAME_BYTES_MAX;
+            self.fault(
+                at,
+                format!("the name {name:?} cannot be used: write at most {most} bytes"),
+            );
+            return None;
+        }
+        if name == "api" || !self.names.insert(name.clone()) {
+            self.fault(
+                at,
+                format!("the name {name:?} is taken: every scanner, tap and journal needs its own"),
+            );
+            return None;
+        }
+        Some(name)
+    }
+
+    fn needed(&mut self, value: Option<String>, at: At, what: &str) -> Option<String> {
+        let value = value.filter(|text| !text.trim().is_empty());
+        if value.is_none() {
+            self.fault(at, format!("[[{}]] needs {:?}: {what}", at.0, at.2));
+        }
+        value
+    }
+
+    fn address(&mut self, text: &str, at: At) -> Option<SocketAddr> {
+        let address = text.parse();
+        if address.is_err() {
+            self.fault(
+                at,
+                format!("address {text:?} cannot be used: write IP:PORT, as in \"127.0.0.1:9100\""),
+            );
+        }
+        address.ok()
+    }
+
+    fn word<T, E: std::fmt::Display>(&mut self, read: Result<T, E>, at: At) -> Option<T> {
+        read.map_err(|error| self.fault(at, error.to_string())).ok()
+    }
+
+    fn choice<T: Copy>(
+        &mut self,
+        text: Option<String>,
+        at: At,
+        default: Option<&str>,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let known = || {
+            words
+                .iter()
+                .map(|(word, _)| *word)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let Some(text) = text.as_deref().or(default) else {
+            self.fault(
+                at,
+                format!("[[{}]] needs {:?}: one of {}", at.0, at.2, known()),
+            );
+            return None;
+        };
+        let found = words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
+        if found.is_none() {
+            self.fault(
+                at,
+                format!(
+                    "{} {text:?} is not known to this version: write one of {}",
+                    at.2,
+                    known()
+                ),
+            );
+        }
+        found
+    }
+
+    fn number(
+        &mut self,
+        value: Option<i64>,
+        at: At,
+        least: u64,
+        most: u64,
+        default: u64,
+    ) -> Option<u64> {
+        let value = value?;
+        let fits = u64::try_from(value)
+            .ok()
+            .filter(|n| (least..=most).contains(n));
+        if fits.is_none() {
+            self.fault(
+                at,
+                format!(
+                    "{} = {value} cannot be used: write {least} to {most} (default {default})",
+                    at.2
+                ),
+            );
+        }
+        fits
+    }
+
+    fn fault(&mut self, At(table, index, setting): At, message: String) {
+        self.faults.push(Fault {
+            line: self.places.line_of(table, index, setting),
+            message,
+        });
+    }
+}

@@ -1,0 +1,124 @@
+use super::*;
+
+fn faults(text: &str) -> Vec<(usize, String)> {
+    Config::parse(text)
+        .expect_err("the text holds faults")
+        .into_iter()
+        .map(|fault| (fault.line, fault.message))
+        .collect()
+}
+
+#[test]
+fn an_empty_file_is_a_terminal_with_defaults_and_no_devices() {
+    let config = Config::parse("").unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.api.listen.to_string(), "127.0.0.1:7878");
+    assert_eq!(config.till.card_before_sale.as_secs(), 300);
+}
+
+#[test]
+fn the_contracts_example_is_read_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = dir.path().join("shop.toml");
+    std::fs::write(&profile, "").unwrap();
+    let text = format!(
+        r#"
+data_dir = "/var/lib/tillbind"
+[api]
+listen = "127.0.0.1:7878"
+[cards]
+member_prefixes = ["627598", "29"]
+[store]
+currency = "eur"
+[pos]
+store = "0042"
+[till]
+card_after_sale_s = 30
+[uplink]
+backoff_cap_ms = 5000
+[[scanner]]
+name = "counter"
+port = "/dev/ttyACM0"
+baud = 9600
+framing = "line"
+[[receipt_tap]]
+name = "printer"
+listen = "127.0.0.1:9100"
+printer = "192.168.1.50:9100"
+dialect = "auto"
+profile = "{}"
+[[journal]]
+name = "pos"
+format = "poslog"
+dir = "/var/pos/journal"
+"#,
+        profile.display()
+    );
+    let config = Config::parse(&text).unwrap();
+    assert_eq!(config.store.currency.unwrap().as_str(), "EUR");
+    assert_eq!(config.pos.store.unwrap().as_str(), "0042");
+    assert_eq!(config.till.card_after_sale.as_secs(), 30);
+    assert_eq!(config.uplink.backoff.cap.as_secs(), 5);
+    assert_eq!(config.scanners[0].port, "/dev/ttyACM0");
+    assert_eq!(
+        config.receipt_taps[0].printer,
+        PrinterTarget::Tcp("192.168.1.50:9100".into())
+    );
+    assert_eq!(config.journals[0].format, JournalFormat::Poslog);
+}
+
+#[test]
+fn an_unknown_setting_is_named_with_its_line_and_the_nearest_known_name() {
+    let found = faults(
+        "[api]\nlisen = \"127.0.0.1:1\"\n\n[[scanner]]\nname = \"a\"\nport = \"/dev/x\"\nbadu = 9600\n[colour]\n",
+    );
+    assert_eq!(found[0].0, 2);
+    assert!(found[0].1.contains("did you mean \"listen\""), "{found:?}");
+    assert_eq!(found[1].0, 7);
+    assert!(found[1].1.contains("did you mean \"baud\""), "{found:?}");
+    assert_eq!(found[2].0, 8);
+    assert!(found[2].1.contains("it knows data_dir, api"), "{found:?}");
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_line() {
+    let found = faults(
+        r#"[api]
+listen = "localhost"
+[cards]
+member_prefixes = ["62x"]
+[till]
+card_after_sale_s = -1
+[[scanner]]
+name = "a"
+port = "/dev/ttyACM0"
+baud = 9601
+framing = "morse"
+[[journal]]
+name = "a"
+dir = "/j"
+[[receipt_tap]]
+name = "p"
+listen = "127.0.0.1:9100"
+printer = "printer"
+profile = "/no/such/profile.toml"
+"#,
+    );
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [2, 4, 6, 10, 11, 12, 13, 18, 19], "{found:#?}");
+}
+
+#[test]
+fn a_wrong_type_and_broken_toml_are_told_with_their_line() {
+    let found = faults("[api]\nlisten = 5\n");
+    assert_eq!(found[0].0, 2, "{found:?}");
+    let found = faults("[api]\nlisten = \n");
+    assert_eq!(found[0].0, 2, "{found:?}");
+}
+
+#[test]
+fn a_missing_name_is_told_at_the_table_that_lacks_it() {
+    let found = faults("\n[[scanner]]\nport = \"/dev/ttyACM0\"\n");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0, 2, "{found:?}");
+}

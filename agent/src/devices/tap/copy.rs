@@ -1,0 +1,150 @@
+//! The copy of a connection's bytes that the parser reads: bounded, and never a wait for printing.
+//!
+//! The printing side puts bytes in without ever waiting; what finds no room is counted and left
+//! out, and so is everything after it until the parser has taken what is there. The parser
+//! therefore sees a loss only at the end of what it takes, and knows where the text is torn.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Most bytes that wait for the parser, per connection: some hundred receipts of text, or one with
+/// a large logo. Beyond it receipts are printed and not read.
+pub(super) const COPY_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    lost_bytes: u64,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Pipe {
+    /// Held for a copy of bytes or a swap, never across a wait.
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+}
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Every write under the lock leaves a whole value, so a panic elsewhere spoils nothing.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The printing side's end. Dropped, it ends the copy.
+#[derive(Debug)]
+pub(super) struct CopySource(Arc<Pipe>);
+
+/// The parser's end.
+#[derive(Debug)]
+pub(super) struct CopySink(Arc<Pipe>);
+
+/// What the parser takes at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Bytes in the order they were printed.
+    pub(super) bytes: Vec<u8>,
+    /// Bytes that were printed after these and are not here.
+    pub(super) lost_bytes: u64,
+}
+
+/// Makes the two ends of one connection's copy.
+pub(super) fn copy() -> (CopySource, CopySink) {
+    let pipe = Arc::new(Pipe::default());
+    (CopySource(Arc::clone(&pipe)), CopySink(pipe))
+}
+
+impl CopySource {
+    /// Puts bytes in, or counts them as lost; returns at once.
+    pub(super) fn offer(&self, bytes: &[u8]) {
+        let mut waiting = self.0.lock();
+        if waiting.lost_bytes > 0 || waiting.bytes.len() + bytes.len() > COPY_BYTES_MAX {
+            waiting.lost_bytes += bytes.len() as u64;
+        } else {
+            waiting.bytes.extend_from_slice(bytes);
+        }
+        drop(waiting);
+        self.0.changed.notify_one();
+    }
+}
+
+impl Drop for CopySource {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+impl CopySink {
+    /// Waits for bytes and takes all that are there; nothing when the connection has ended.
+    pub(super) async fn take(&mut self) -> Option<Taken> {
+        loop {
+            {
+                let mut waiting = self.0.lock();
+                if !waiting.bytes.is_empty() || waiting.lost_bytes > 0 {
+                    return Some(Taken {
+                        bytes: std::mem::take(&mut waiting.bytes),
+                        lost_bytes: std::mem::take(&mut waiting.lost_bytes),
+                    });
+                }
+                if waiting.closed {
+                    return None;
+                }
+            }
+            // A notice given between the look and the wait is kept, so none is missed.
+            self.0.changed.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_counted_and_the_next_take_is_whole_again() {
+        let (source, mut sink) = copy();
+        source.offer(&vec![1; COPY_BYTES_MAX - 1]);
+        source.offer(&[2, 2]);
+        // It would fit, but the text before it is gone.
+        source.offer(&[3]);
+        let taken = sink.take().await.unwrap();
+        assert_eq!(
+            (taken.bytes.len(), taken.lost_bytes),
+            (COPY_BYTES_MAX - 1, 3)
+        );
+        source.offer(&[4]);
+        let taken = sink.take().await.unwrap();
+        assert_eq!(
+            taken,
+            Taken {
+                bytes: vec![4],
+                lost_bytes: 0
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_put_in_before_the_end_is_taken_after_it() {
+        let (source, mut sink) = copy();
+        source.offer(b"total 5.00");
+        drop(source);
+        assert_eq!(sink.take().await.unwrap().bytes, b"total 5.00");
+        assert_eq!(sink.take().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_waiting_parser_is_woken_by_bytes_and_by_the_end() {
+        let (source, mut sink) = copy();
+        let taker = tokio::spawn(async move { (sink.take().await, sink.take().await) });
+        tokio::task::yield_now().await;
+        source.offer(b"x");
+        tokio::task::yield_now().await;
+        drop(source);
+        let (first, second) = taker.await.unwrap();
+        assert_eq!(first.map(|taken| taken.bytes), Some(b"x".to_vec()));
+        assert_eq!(second, None);
+    }
+}

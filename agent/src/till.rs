@@ -1,0 +1,162 @@
+//! Baskets: which card belongs to which sale, and which account to which card.
+//!
+//! The rules, each with a test of its own in `till/tests.rs`:
+//!
+//! 1. A scanned card is held for the next sale that ends, for `card_before_sale` at most. A card that
+//!    no sale follows expires; its scan stands by itself.
+//! 2. Of several cards before the end of a sale the last counts; every scan is recorded, and the
+//!    basket shows how many there were.
+//! 3. A sale that ended without a card stays open for `card_after_sale`. A card scanned in that time
+//!    belongs to it (an `attribution`), unless a sign of the next basket came first: goods, an unknown
+//!    code, a member code, the end of another sale.
+//! 4. A card that the source itself names counts over a scanned one.
+//! 5. A cancelled sale carries the held card and the card is dropped: it must not pass to the next
+//!    customer. Voiding a sale that is known already leaves the present basket alone.
+//! 6. A sale in training takes the held card and earns nothing; it stays open for no card.
+//! 7. The same sale from a second source is known by its natural key. If it adds nothing there is no
+//!    second event; if it adds a card or lines, or contradicts what was told, an event amends the first.
+//! 8. A verified member code and a card within `code_beside_card` of one another in the same basket,
+//!    in either order, ask for a binding, once per code: its nonce is remembered until it has expired.
+//! 9. A basket ends with its sale. What follows belongs to the next, save for rule 3.
+//!
+//! Nothing here reads a clock: `now` is the caller's monotonic time.
+
+pub mod basket;
+pub mod conversion;
+pub mod known_sales;
+pub mod member_codes;
+
+use std::time::Instant;
+
+use tillbind_protocol::event::{
+    Attribution, BindingRequest, EventBody, RetailTransaction, SaleKey,
+};
+use tillbind_protocol::ids::Seq;
+
+pub use basket::{Basket, BasketView, MemberCard};
+pub use known_sales::{KnownSale, KnownSales, Seen};
+pub use member_codes::{MemberCodes, VerifiedCode};
+
+use crate::config::TillConfig;
+
+/// Length of the random number that names a binding request, in bytes.
+pub const BINDING_ID_BYTES: usize = 16;
+
+/// The till as its devices tell it.
+#[derive(Debug)]
+pub struct Till {
+    basket: Basket,
+    sales: KnownSales,
+}
+
+/// What a sale came to.
+#[derive(Debug, PartialEq)]
+pub enum SaleOutcome {
+    /// An event to record; it carries the card, and says if it amends an earlier one. Call
+    /// [`Till::handle_recorded`] or [`Till::handle_lost`] once it is known whether it is durable.
+    Record(Box<RetailTransaction>),
+    /// It was told before and adds nothing: this is the first event's place.
+    Known(Seq),
+    /// It was told before and that event is not durable yet: ask again once it is.
+    Undecided,
+}
+
+impl Till {
+    /// Starts with an empty basket and the sales that earlier runs recorded.
+    pub fn new(config: TillConfig, sales: KnownSales) -> Self {
+        Self {
+            basket: Basket::new(config),
+            sales,
+        }
+    }
+
+    /// Takes a scanned card and returns the events that follow from it besides the scan.
+    /// `binding_id` is random.
+    pub fn handle_card(
+        &mut self,
+        card: &MemberCard,
+        binding_id: [u8; BINDING_ID_BYTES],
+        now: Instant,
+    ) -> Vec<EventBody> {
+        let (sale, code) = self.basket.handle_card(card, now);
+        let mut events = Vec::new();
+        if let Some(sale) = sale {
+            self.sales.handle_card_added(&sale, &card.number);
+            events.push(EventBody::Attribution(Attribution {
+                sale,
+                card: card.number.clone(),
+                card_kind: card.kind.clone(),
+            }));
+        }
+        events.extend(
+            code.and_then(|code| member_codes::request(binding_id, card, &code))
+                .map(EventBody::BindingRequested),
+        );
+        events
+    }
+
+    /// Takes a verified member code and returns the binding request that follows from it, if a card
+    /// is at hand. `binding_id` is random.
+    pub fn handle_code(
+        &mut self,
+        code: VerifiedCode,
+        binding_id: [u8; BINDING_ID_BYTES],
+        now: Instant,
+    ) -> Option<BindingRequest> {
+        let (card, code) = self.basket.handle_code(code, now)?;
+        member_codes::request(binding_id, &card, &code)
+    }
+
+    /// Takes note of goods or an unknown code: the next basket has begun.
+    pub fn handle_goods(&mut self, now: Instant) {
+        self.basket.handle_goods(now);
+    }
+
+    /// Takes a finished sale.
+    pub fn handle_sale(&mut self, mut sale: RetailTransaction, now: Instant) -> SaleOutcome {
+        match self.sales.see(&sale) {
+            Seen::Same(seq) => SaleOutcome::Known(seq),
+            Seen::Pending => SaleOutcome::Undecided,
+            Seen::Differs { first, card } => {
+                if sale.card.is_none() {
+                    sale.card = card;
+                } else {
+                    self.basket.handle_card_told(&sale.key());
+                }
+                sale.amends = first;
+                self.sales.handle_pending(&sale);
+                SaleOutcome::Record(Box::new(sale))
+            }
+            Seen::New => {
+                self.basket.handle_sale(&mut sale, now);
+                self.sales.handle_pending(&sale);
+                SaleOutcome::Record(Box::new(sale))
+            }
+        }
+    }
+
+    /// Takes note that the event of a sale is durable at `seq`, and returns what to remember of it.
+    pub fn handle_recorded(&mut self, key: &SaleKey, seq: Seq) -> Option<KnownSale> {
+        self.sales.handle_recorded(key, seq)
+    }
+
+    /// Takes note that the event of a sale could not be made durable: it was never seen, and its card
+    /// waits again.
+    pub fn handle_lost(&mut self, sale: &RetailTransaction, now: Instant) {
+        self.sales.handle_lost(&sale.key());
+        self.basket.handle_sale_lost(sale, now);
+    }
+
+    /// Returns what the cashier sees.
+    pub fn basket(&mut self, now: Instant) -> BasketView {
+        self.basket.view(now)
+    }
+
+    /// Returns the sales to forget so that memory stays bounded.
+    pub fn evict_sales(&mut self) -> Vec<SaleKey> {
+        self.sales.evict()
+    }
+}
+
+#[cfg(test)]
+mod tests;
