@@ -44,7 +44,6 @@ pub struct Central {
     program: PathBuf,
     line: Line,
     daemon: Option<Daemon>,
-    admin: Option<SocketAddr>,
 }
 
 impl Central {
@@ -72,7 +71,6 @@ impl Central {
             program: environment::binaries()?.join("tillbind-central"),
             line: Line::open()?,
             daemon: None,
-            admin: None,
         })
     }
 
@@ -81,10 +79,7 @@ impl Central {
     /// # Errors
     /// When it does not come up.
     pub fn start(&mut self) -> Result<()> {
-        let places = [
-            self.data().join("sync.addr"),
-            self.data().join("admin.addr"),
-        ];
+        let places = ["sync.addr", "admin.addr"].map(|name| self.data().join(name));
         for place in &places {
             // Left by a kill; absent after an orderly end and before the first start.
             drop(fs::remove_file(place));
@@ -92,15 +87,12 @@ impl Central {
         let mut command = command(&self.program);
         command.arg("--config").arg(self.settings()).arg("serve");
         let mut daemon = Daemon::start("central", command, &self.log())?;
-        let [sync, admin] = &places;
-        let mut address = |place: &Path| {
-            wait_for("central to listen", READY_WITHIN, || {
-                daemon.ensure_running()?;
-                Ok(written_address(place))
-            })
-        };
-        self.line.lead_to(address(sync)?);
-        self.admin = Some(address(admin)?);
+        let [sync, _] = &places;
+        let address = wait_for("central to listen", READY_WITHIN, || {
+            daemon.ensure_running()?;
+            Ok(written_address(sync))
+        })?;
+        self.line.lead_to(address);
         self.daemon = Some(daemon);
         Ok(())
     }
@@ -141,9 +133,12 @@ impl Central {
     /// Returns the admin listener's address.
     ///
     /// # Errors
-    /// When it was never started.
+    /// When it does not listen.
     pub fn admin(&self) -> Result<SocketAddr> {
-        self.admin.context("central was never started")
+        let place = self.data().join("admin.addr");
+        wait_for("headquarters' admin listener", END_WITHIN, || {
+            Ok(written_address(&place))
+        })
     }
 
     /// Returns the sync listener's own address, without the line before it.

@@ -282,13 +282,7 @@ impl Day {
         let (account, _) = SHOPPERS.get(shopper).context("no such shopper")?;
         let code = self.central.member_code(account, "10m")?;
         let shop = self.shop(which);
-        shop.scan(scanned, "member_card")?;
-        let before = shop.terminal.recorded()?;
-        shop.scanner.scan(&code)?;
-        shop.terminal
-            .wait_for_recorded(before + 2, DURABLE_WITHIN)?;
-        shop.played.scan("member_code");
-        shop.played.binding(card, account);
+        shop.bind((card, scanned), &code, account)?;
         // The card stays with the basket; its sale ends it.
         let sale = self.next_sale(which);
         self.shop(which).sell(&sale, Way::Receipt, Some(card))?;

@@ -9,7 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use tillbind_firmware_bridge::scanner::dedup::REPEAT_WINDOW;
+
 use crate::central::Central;
+use crate::clock::{Stopwatch, wait_for};
 use crate::poslog;
 use crate::printer::Printer;
 use crate::receipt;
@@ -21,6 +24,9 @@ use crate::terminal::{Setup, Terminal};
 
 /// Far longer than a device's bytes need to the disk; a journal file rests a second first.
 pub const DURABLE_WITHIN: Duration = Duration::from_secs(20);
+
+/// So much later than it was sent the first of two scans may have been read.
+const READ_LATE: Duration = Duration::from_millis(300);
 
 /// How a till tells of a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +51,7 @@ pub struct Shop {
     /// What was played.
     pub played: Played,
     files: u32,
+    last_scan: Option<(String, Stopwatch)>,
 }
 
 impl Shop {
@@ -72,6 +79,7 @@ impl Shop {
             printer,
             played: Played::default(),
             files: 0,
+            last_scan: None,
         })
     }
 
@@ -81,21 +89,39 @@ impl Shop {
     /// When it does not become durable.
     pub fn scan(&mut self, code: &str, kind: &str) -> Result<()> {
         let before = self.terminal.recorded()?;
-        self.scanner.scan(code)?;
+        self.send(code)?;
         self.terminal
             .wait_for_recorded(before + 1, DURABLE_WITHIN)?;
         self.played.scan(kind);
         Ok(())
     }
 
-    /// Scans a card and the member code of an account beside it, which asks for a binding.
+    /// Sends a code, not so soon after the same one that it counts as read twice.
+    fn send(&mut self, code: &str) -> Result<()> {
+        if let Some((_, sent)) = self.last_scan.as_ref().filter(|(last, _)| last == code) {
+            wait_for("the same code to count again", DURABLE_WITHIN, || {
+                Ok((sent.elapsed() > REPEAT_WINDOW + READ_LATE).then_some(()))
+            })?;
+        }
+        self.scanner.scan(code)?;
+        self.last_scan = Some((code.to_owned(), Stopwatch::start()));
+        Ok(())
+    }
+
+    /// Scans a card, as `scanned` sends it, and the member code of an account beside it, which asks
+    /// for a binding.
     ///
     /// # Errors
     /// When the request does not become durable.
-    pub fn bind(&mut self, card: &str, member_code: &str, account: &str) -> Result<()> {
-        self.scan(card, "member_card")?;
+    pub fn bind(
+        &mut self,
+        (card, scanned): (&str, &str),
+        member_code: &str,
+        account: &str,
+    ) -> Result<()> {
+        self.scan(scanned, "member_card")?;
         let before = self.terminal.recorded()?;
-        self.scanner.scan(member_code)?;
+        self.send(member_code)?;
         self.terminal
             .wait_for_recorded(before + 2, DURABLE_WITHIN)?;
         self.played.scan("member_code");

@@ -27,7 +27,7 @@ fn a_terminals_disk_logs_and_bundle_hold_no_card_name_or_account_in_clear() -> R
         let mut shop = Shop::open(scene, "till", &central, setup)?;
         shop.terminal.wait_for_drained(ARRIVES_WITHIN)?;
         let code = central.member_code(ACCOUNT, "10m")?;
-        shop.bind(CARD, &code, ACCOUNT)?;
+        shop.bind((CARD, CARD), &code, ACCOUNT)?;
         let sale = Sale::numbered("S001", "1", clock::now(), 1).with_card(CARD);
         shop.sell(&sale, Way::Receipt, Some(CARD))?;
         wait_for("the verdict", ARRIVES_WITHIN, || {

@@ -169,7 +169,7 @@ fn binding_goes_on_without_headquarters(central: &mut Central, shop: &mut Shop) 
     shop.terminal.wait_for_drained(VERDICT_WITHIN)?;
     let code = central.member_code("tmall:8273155001", "10m")?;
     central.kill()?;
-    shop.bind(card, &code, "tmall:8273155001")?;
+    shop.bind((card, card), &code, "tmall:8273155001")?;
     let sale = Sale::numbered("S001", "1", clock::now(), 31);
     shop.sell(&sale, Way::Receipt, Some(card))?;
     ensure!(
@@ -219,7 +219,7 @@ fn shown(shop: &Shop, card: &str) -> Result<Value> {
 fn a_competing_binding_opens_a_dispute(central: &Central, shop: &mut Shop) -> Result<()> {
     let (card, account) = ("6275980000000301", "tmall:9001744002");
     let code = central.member_code(account, "10m")?;
-    shop.bind(card, &code, account)?;
+    shop.bind((card, card), &code, account)?;
     let rejected = central.wait_for_export(
         "bindings",
         "the competing binding to be rejected",
