@@ -18,6 +18,7 @@ pub mod config;
 pub mod data_dir;
 pub mod enrolment;
 pub mod entropy;
+pub mod export;
 pub mod intake;
 pub mod keys;
 pub mod ledger;
