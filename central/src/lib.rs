@@ -6,8 +6,12 @@
 //! know no clock and no database; the shells around them load facts, decide, and write in one
 //! transaction.
 //!
+//! Headquarters' people and programs come in by [`cli`] and [`admin`]; [`export`] is all that they
+//! read.
+//!
 //! Deliberately absent: a web interface, outgoing connections, anything about payment.
 
+pub mod admin;
 pub mod api_keys;
 pub mod audit;
 pub mod binding;

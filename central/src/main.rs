@@ -1,5 +1,6 @@
 //! `tillbind-central`, headquarters' service and its command.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,6 +14,7 @@ async fn main() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new(arguments.log_filter()));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match arguments.log_format() {
         LogFormat::Text => log.init(),

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use tillbind_protocol::ids::{AccountRef, StoreId, WorkstationId};
 
-use crate::ca::{CaError, CertificateAuthority};
 use crate::data_dir::FileError;
 use crate::enrolment::{self, EnrolError, NewToken};
 use crate::intake::projection::Rules;
@@ -38,9 +37,6 @@ pub enum TokenError {
          not been started: start it, set a port, or say where terminals reach it"
     )]
     NoPort,
-    /// The certificate authority.
-    #[error(transparent)]
-    Ca(#[from] CaError),
     /// The data directory.
     #[error(transparent)]
     File(#[from] FileError),
@@ -94,7 +90,6 @@ pub async fn issue_token(
         Some(url) => return Err(TokenError::Url(url.chars().take(80).collect())),
         None => default_url(central)?,
     };
-    let ca = CertificateAuthority::open(&central.data_dir, now_ms)?;
     let life_ms = wish.life_s.saturating_mul(1_000);
     let new = NewToken {
         store: wish.store,
@@ -102,7 +97,7 @@ pub async fn issue_token(
         life_ms,
         url: url.clone(),
     };
-    let token = enrolment::create_token(&central.store, &ca, &new, actor, now_ms).await?;
+    let token = enrolment::create_token(&central.store, &central.ca, &new, actor, now_ms).await?;
     Ok(IssuedToken {
         word: token.encode().map_err(TokenError::Write)?,
         url,

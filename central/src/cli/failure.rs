@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::api_keys::ApiKeyError;
 use crate::binding::dispute::SettleError;
+use crate::ca::CaError;
 use crate::config::ConfigError;
 use crate::enrolment::EnrolError;
 use crate::export::ExportError;
@@ -108,8 +109,12 @@ impl Failure {
             Self::Serve(ServeError::File(_) | ServeError::Open(OpenError::Connect { .. })) => {
                 UNREACHABLE
             }
+            Self::Serve(ServeError::Ca(CaError::File(_)) | ServeError::Key(KeyError::File(_))) => {
+                UNREACHABLE
+            }
             Self::Key(KeyError::File(_)) | Self::Token(TokenError::File(_)) => UNREACHABLE,
             Self::Store(error)
+            | Self::Serve(ServeError::Store(error) | ServeError::Key(KeyError::Store(error)))
             | Self::Key(KeyError::Store(error))
             | Self::Account(AccountError::Store(error))
             | Self::ApiKey(ApiKeyError::Store(error))
