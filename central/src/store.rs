@@ -26,6 +26,7 @@ use crate::values;
 
 pub mod fault;
 pub mod schema;
+pub mod snapshot;
 pub mod statement;
 
 pub use fault::{Fault, StoreError};
