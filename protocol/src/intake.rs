@@ -6,8 +6,10 @@
 //! - equal and beyond the watermark: the new events are taken;
 //! - equal and wholly behind it: a resend, acknowledged again;
 //! - a hole before the batch: `rewind`, unless a gap notice explains it;
-//! - different: `fork` at the first event that differs. Central takes nothing from such a request;
-//!   the terminal starts a new epoch and sends those events under it.
+//! - inside a recorded gap: taken after all. A restored disk may hold what was given up, and only
+//!   its place is known, so nothing can be compared until the gap's end;
+//! - different: `fork` at the first event that differs. The terminal starts a new epoch and sends
+//!   everything from there on under it.
 //!
 //! A terminal whose newest event lies behind the watermark has been rolled back (a restored disk)
 //! and would reuse numbers: it is told to fork even before it does.
@@ -30,7 +32,8 @@ pub struct Decision<'r> {
     pub acked: Mark,
     /// The stream's new watermark, if it moved.
     pub watermark: Option<Mark>,
-    /// Events to store, in order.
+    /// Events to store, in order. Those that fill a gap lie behind the watermark. Also to be stored
+    /// when the verdict is `fork`: the terminal will not send what precedes the fork again.
     pub accepted: Vec<Accepted<'r>>,
     /// The gap to record, if the watermark passed one.
     pub gap: Option<&'r GapNotice>,
@@ -63,11 +66,14 @@ pub fn places_to_compare(stored: Option<&Mark>, request: &ExchangeRequest) -> Ve
 }
 
 /// Decides on a request. `stored` is the stream's watermark, `None` for an epoch never seen;
-/// `chains` holds the stored chain values of [`places_to_compare`], as far as there are any (events
-/// inside a recorded gap have none).
+/// `chains` holds the stored chain values of [`places_to_compare`]; a place without one counts as
+/// one whose event central does not have. `forks` holds the places at which other epochs of this
+/// terminal left this one ([`crate::exchange::Hello::forked_from`]): what a restored disk still has
+/// from such a place on stands in that other epoch already.
 pub fn decide<'r>(
     stored: Option<&Mark>,
     chains: &BTreeMap<Seq, ChainHash>,
+    forks: &[Seq],
     request: &'r ExchangeRequest,
 ) -> Decision<'r> {
     let history = History {
@@ -76,6 +82,7 @@ pub fn decide<'r>(
             .unwrap_or_else(|| Mark::genesis(request.epoch)),
         genesis: Mark::genesis(request.epoch),
         chains,
+        forks,
     };
     let (start, gap) = match passed_gap(&history, request) {
         Some((start, gap)) => (start, Some(gap)),
@@ -85,7 +92,7 @@ pub fn decide<'r>(
         Some(batch) if !batch.events.is_empty() => decide_batch(&history, start, request),
         Some(_) | None => decide_poll(&history, start, request),
     };
-    if matches!(decision.verdict, Verdict::Ok) && gap.is_some() {
+    if gap.is_some() && decision.acked.seq >= start.seq {
         decision.gap = gap;
         decision.watermark = decision.watermark.or(Some(start));
     }
@@ -96,6 +103,7 @@ struct History<'c> {
     watermark: Mark,
     genesis: Mark,
     chains: &'c BTreeMap<Seq, ChainHash>,
+    forks: &'c [Seq],
 }
 
 impl History<'_> {
@@ -126,7 +134,7 @@ impl History<'_> {
 enum Agreement {
     Equal,
     Different,
-    /// Central holds no chain value there.
+    /// Central has no event there: the place lies inside a gap.
     NotKept,
     /// The place lies beyond the watermark.
     Beyond,
@@ -190,25 +198,25 @@ fn decide_batch<'r>(
     let mut accepted = Vec::new();
     for record in &batch.events {
         let next = mark.next(record.get().as_bytes());
-        if next.seq > start.seq {
-            accepted.push(Accepted {
-                mark: next,
-                record: record.get(),
-            });
-        } else if history.agrees(&next) == Agreement::Different
-            || (next.seq == start.seq && next.chain != start.chain)
-        {
-            return answer(Verdict::Fork { at: next.seq }, mark);
+        match history.agrees(&next) {
+            Agreement::Equal => {}
+            Agreement::NotKept | Agreement::Beyond if history.forks.contains(&next.seq) => {
+                return fork_at(history, next.seq, mark, accepted);
+            }
+            Agreement::NotKept | Agreement::Beyond => {
+                accepted.push(Accepted {
+                    mark: next,
+                    record: record.get(),
+                });
+            }
+            Agreement::Different => {
+                return fork_at(history, next.seq, mark, accepted);
+            }
         }
         mark = next;
     }
     if request.head.seq < history.watermark.seq && mark.seq >= request.head.seq {
-        return answer(
-            Verdict::Fork {
-                at: request.head.seq.next(),
-            },
-            mark,
-        );
+        return fork_at(history, request.head.seq.next(), mark, accepted);
     }
     Decision {
         verdict: Verdict::Ok,
@@ -293,6 +301,20 @@ fn agreed(history: &History<'_>, request: &ExchangeRequest) -> Mark {
         history.watermark
     } else {
         history.genesis
+    }
+}
+
+fn fork_at<'r>(
+    history: &History<'_>,
+    at: Seq,
+    agreed: Mark,
+    accepted: Vec<Accepted<'r>>,
+) -> Decision<'r> {
+    let watermark = (agreed.seq > history.watermark.seq).then_some(agreed);
+    Decision {
+        accepted,
+        watermark,
+        ..answer(Verdict::Fork { at }, agreed)
     }
 }
 

@@ -89,8 +89,8 @@ pub enum Wake {
 pub enum Outcome {
     /// Central has everything up to here: the outbox may forget it.
     Acknowledged(Mark),
-    /// Move everything from this place on into a new epoch, then call [`Uplink::handle_forked`].
-    /// Everything before it is acknowledged.
+    /// Move everything from this place on into the epoch that [`crate::chain::forked_epoch`] names,
+    /// then call [`Uplink::handle_forked`]. Everything before it is acknowledged.
     Forked {
         /// First place that differs.
         at: Seq,

@@ -74,6 +74,7 @@ struct Central {
     chains: BTreeMap<Seq, ChainHash>,
     stored: Vec<(Seq, String)>,
     gaps: Vec<(Seq, Seq)>,
+    forks: Vec<Seq>,
 }
 
 impl Central {
@@ -82,7 +83,7 @@ impl Central {
             .into_iter()
             .filter_map(|p| self.chains.get(&p).map(|c| (p, *c)))
             .collect();
-        let decision = decide(self.mark.as_ref(), &wanted, request);
+        let decision = decide(self.mark.as_ref(), &wanted, &self.forks, request);
         for event in &decision.accepted {
             self.chains.insert(event.mark.seq, event.mark.chain);
             self.stored.push((event.mark.seq, event.record.to_owned()));
@@ -226,6 +227,59 @@ fn a_gap_notice_lets_the_watermark_pass_and_is_recorded_once() {
     };
     assert_eq!(central.take(&request), (Verdict::Ok, drained.mark(3)));
     assert_eq!(central.gaps, [(Seq(2), Seq(3))]);
+}
+
+#[test]
+fn a_restored_disk_fills_the_gap_that_it_still_remembers() {
+    let mut central = fed(&["a"]);
+    let full = Outbox::of(&["a", "b", "c", "d", "e"]);
+    let gap = GapNotice {
+        from: Seq(2),
+        to: Seq(4),
+        after: full.mark(4).chain,
+        reason: "acknowledged and deleted".into(),
+    };
+    let request = ExchangeRequest {
+        gap: Some(gap),
+        ..full.batch(4, 9)
+    };
+    assert_eq!(central.take(&request), (Verdict::Ok, full.mark(5)));
+    // The backup had been taken when 2 was acknowledged, and another event was written since.
+    let mut restored = Outbox::of(&["a", "b", "c", "X", "Y", "Z"]);
+    restored.acked = 2;
+    assert_eq!(
+        central.take(&restored.batch(2, 1)),
+        (Verdict::Ok, restored.mark(3))
+    );
+    let (verdict, acked) = central.take(&restored.batch(3, 9));
+    assert_eq!(
+        (verdict, acked),
+        (Verdict::Fork { at: Seq(5) }, restored.mark(4))
+    );
+    let mut records: Vec<_> = central
+        .stored
+        .iter()
+        .map(|(s, r)| (s.0, r.as_str()))
+        .collect();
+    records.sort_unstable();
+    assert_eq!(
+        records,
+        [(1, "\"a\""), (3, "\"c\""), (4, "\"X\""), (5, "\"e\"")]
+    );
+}
+
+#[test]
+fn a_disk_from_before_a_fork_is_led_to_the_epoch_that_has_its_events() {
+    // Central lost its newest data to a restore, but knows that another epoch left this one at 3.
+    let mut central = fed(&["a"]);
+    central.forks = vec![Seq(3)];
+    let restored = Outbox::of(&["a", "b", "moved"]);
+    assert_eq!(
+        central.take(&restored.batch(1, 9)),
+        (Verdict::Fork { at: Seq(3) }, restored.mark(2))
+    );
+    assert_eq!(central.mark, Some(restored.mark(2)));
+    assert_eq!(central.stored.len(), 2);
 }
 
 #[test]
