@@ -453,6 +453,7 @@ impl Outbox {
                 buffer: buffer.is_some(),
                 segments,
                 remake: buffer.is_none(),
+                spare: false,
                 peak_bytes: ready.waiting_bytes,
             },
             buffer,
@@ -565,26 +566,18 @@ impl Outbox {
             events: events_max,
             bytes: bytes_max,
         };
-        let mut distrusted = None;
-        loop {
-            if self.inner.view.is_stopped() {
-                return Err(ReadError::Stopped);
-            }
-            let reader = self.inner.view.reader();
-            let mut fault = None;
-            let read = reader.read_after(after, limits, |error| fault = Some(error));
-            let Some(error) = fault else {
-                return read;
-            };
-            // An acknowledgement during the reading takes events away: that is no fault.
-            if distrusted != Some(reader.acked.seq) && self.acked() != reader.acked {
-                distrusted = Some(reader.acked.seq);
-                continue;
-            }
-            tracing::warn!(%error, "the buffer is out of order: reading by the journal");
-            self.inner.queue.order(Order::DistrustBuffer);
-            return read;
+        if self.inner.view.is_stopped() {
+            return Err(ReadError::Stopped);
         }
+        let reader = self.inner.view.reader();
+        let acked = reader.acked;
+        reader.read_after(after, limits, |error| {
+            // An acknowledgement during the reading takes events away: that is no fault.
+            if self.acked() == acked {
+                tracing::warn!(%error, "the buffer is out of order: reading by the journal");
+                self.inner.queue.order(Order::DistrustBuffer);
+            }
+        })
     }
 
     /// Returns the mark at a place, if it is the acknowledged one or one of a waiting event. Blocks for

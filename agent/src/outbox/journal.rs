@@ -114,7 +114,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Takes up the journal where a scan left it, after mending what the scan found: unreadable segments
-    /// are set aside, a torn tail is wiped. `head` is the mark to go on from, the scan's tail or later.
+    /// are set aside, the last write is made sure of, a torn tail is wiped. `head` is the mark to go on from, the scan's tail or later.
     pub(crate) fn open(
         source: Source,
         yard: Yard,
@@ -135,14 +135,12 @@ impl Journal {
             disk.sync_dir(&yard.damaged_dir)?;
             disk.sync_dir(&source.dir)?;
         }
+        // A name that a killed process gave may not be on the disk yet.
+        disk.sync_dir(&source.dir)?;
         let mut active = None;
         if let Some(last) = scan.segments.last() {
             let file = disk.open(&last.path)?;
-            if scan.torn_bytes > 0 {
-                let wiped = vec![0; usize::try_from(scan.torn_bytes).map_err(io::Error::other)?];
-                file.write_at(&wiped, scan.tail_offset)?;
-                file.sync_data()?;
-            }
+            settle_last_write(&*file, &scan)?;
             if scan.tail == Some(head) {
                 active = Some(Active {
                     file,
@@ -300,6 +298,27 @@ impl Journal {
         Ok(path)
     }
 
+    /// Returns whether the next segment should be made ahead: making it takes far longer than a commit.
+    pub(crate) fn wants_spare(&self) -> bool {
+        let is_half_full = |active: &Active| active.offset > active.bytes / 2;
+        self.spares.is_empty() && self.active.as_ref().is_some_and(is_half_full)
+    }
+
+    /// Makes a spare segment.
+    pub(crate) fn make_spare_ahead(&mut self) -> io::Result<()> {
+        let disk = Arc::clone(&self.source.disk);
+        let fresh = self.make_spare(self.yard.segment_bytes)?;
+        disk.open(&fresh)?.sync_data()?;
+        let spare = self
+            .yard
+            .spare_dir
+            .join(format!("{}-ahead-{}", self.source.epoch, self.next_number));
+        disk.rename(&fresh, &spare)?;
+        disk.sync_dir(&self.yard.spare_dir)?;
+        self.spares.push(spare);
+        Ok(())
+    }
+
     /// Stages a group for the next commit. The caller has made room for it.
     pub(crate) fn stage(&mut self, records: &[Vec<u8>]) {
         let Some(active) = &self.active else {
@@ -375,13 +394,17 @@ impl Journal {
         Ok(())
     }
 
-    /// Gives up the active segment's tail; a segment that holds nothing else is removed.
+    /// Gives up the active segment's tail; a segment that holds nothing else is removed, unless it is the
+    /// only witness of the epoch.
     fn abandon_active(&mut self) {
         let was_empty = self
             .active
             .take()
             .is_some_and(|active| active.offset == HEADER_BYTES);
-        if was_empty && let Some(segment) = self.segments.pop_back() {
+        if was_empty
+            && self.segments.len() > 1
+            && let Some(segment) = self.segments.pop_back()
+        {
             forget(&*self.source.disk, &segment.path);
         }
     }
@@ -433,6 +456,25 @@ impl Journal {
             bytes_written: self.bytes_written,
         }
     }
+}
+
+/// Makes sure that the last write is on the disk, and what is torn behind it is not.
+///
+/// A process that was killed, or whose last sync failed, leaves bytes that can be read but would be gone
+/// after a power cut; after a failed sync the kernel even takes them for saved. Only the last write can be
+/// such: each other one was followed by another, which comes after a good sync alone. It is written once
+/// more, byte for byte.
+fn settle_last_write(file: &dyn DiskFile, scan: &Scan) -> io::Result<()> {
+    let begin = scan.last_write_offset;
+    let kept = usize::try_from(scan.tail_offset - begin).map_err(io::Error::other)?;
+    let torn = usize::try_from(scan.torn_bytes).map_err(io::Error::other)?;
+    if kept + torn == 0 {
+        return Ok(());
+    }
+    let mut bytes = vec![0; kept + torn];
+    file.read_at(&mut bytes[..kept], begin)?;
+    file.write_at(&bytes, begin)?;
+    file.sync_data()
 }
 
 /// Returns the spares that can be used; half-made ones and those of another size are removed.

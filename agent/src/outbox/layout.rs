@@ -87,6 +87,9 @@ impl Layout {
         for dir in [&self.epochs(), &yard.spare_dir, &yard.damaged_dir] {
             self.disk.make_dir(dir)?;
         }
+        // A process killed between a fork's rename and its sync: without this, events appended now would
+        // go with the new epoch's name at a power cut.
+        self.disk.sync_dir(&self.epochs())?;
         if self
             .disk
             .list(&self.root)?

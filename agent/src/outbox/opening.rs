@@ -272,8 +272,7 @@ fn trusted(dir: &Path, clean: &CleanStop) -> Result<Option<Buffer>, BufferError>
 /// Puts events back into the journal that the buffer still has.
 fn restore(journal: &mut Journal, reader: &Reader, buffer: &Buffer, until: Mark) -> bool {
     while journal.head().seq < until.seq {
-        let Ok(events) = reader.from_buffer_alone(buffer, journal.head().seq, RESTORE_LIMITS)
-        else {
+        let Ok(events) = reader.buffer_events(buffer, journal.head().seq, RESTORE_LIMITS) else {
             return false;
         };
         let records: Vec<_> = events.into_iter().map(|event| event.record).collect();

@@ -107,15 +107,15 @@ impl Reader {
             return Ok(Vec::new());
         }
         if let Some(buffer) = &self.buffer {
-            match self.from_buffer(buffer, after, limits) {
+            match self.read_buffer(buffer, after, limits) {
                 Ok(found) => return found.finish(),
                 Err(error) => distrust(error),
             }
         }
-        self.from_journal(after, limits)?.finish()
+        self.read_journal(after, limits)?.finish()
     }
 
-    fn from_buffer(
+    fn read_buffer(
         &self,
         buffer: &Buffer,
         after: Seq,
@@ -160,16 +160,16 @@ impl Reader {
     }
 
     /// Returns the events after a place as the buffer has them, without help from the journal.
-    pub(super) fn from_buffer_alone(
+    pub(super) fn buffer_events(
         &self,
         buffer: &Buffer,
         after: Seq,
         limits: Limits,
     ) -> Result<Vec<Stored>, BufferError> {
-        Ok(self.from_buffer(buffer, after, limits)?.events)
+        Ok(self.read_buffer(buffer, after, limits)?.events)
     }
 
-    fn from_journal(&self, after: Seq, limits: Limits) -> Result<Yield, ReadError> {
+    fn read_journal(&self, after: Seq, limits: Limits) -> Result<Yield, ReadError> {
         let mut found = Yield::default();
         self.scan_from(after.next(), |item| match item {
             Found::Record { mark, plain, .. } => {

@@ -449,6 +449,7 @@ fn a_fork_that_the_disk_refuses_leaves_all_as_it_was() {
     append(&outbox, 100..101);
     drop(outbox);
     sim.cut_power(4);
+    let disk: Arc<dyn Disk> = Arc::new(sim.revived());
     let opened = open_on(&disk, dir.path());
     assert_eq!(opened.outbox.epoch(), old);
     assert_eq!(records(&opened.outbox, 0), expected(0..101));
@@ -492,4 +493,39 @@ fn a_ticket_can_be_awaited() {
         .block_on(outbox.append_all(vec![record(0), record(1)]))
         .unwrap();
     assert_eq!(mark.seq, Seq(2));
+}
+
+#[test]
+fn a_large_drained_backlog_gives_the_disk_of_the_buffer_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = OutboxConfig {
+        segment_bytes: 16 * 1024 * 1024,
+        ..config(dir.path())
+    };
+    let outbox = Outbox::open(large, &vault(), test_random(1))
+        .unwrap()
+        .outbox;
+    let buffers = || {
+        let names = fs::read_dir(dir.path().join("outbox")).unwrap();
+        names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("buffer-"))
+            .collect::<Vec<_>>()
+    };
+    let first = buffers();
+    for _ in 0..66 {
+        let group = vec![vec![1; RECORD_BYTES_MAX]; 4];
+        outbox.append_all(group).wait().unwrap();
+    }
+    assert_eq!(buffers(), first);
+    outbox.acknowledge(outbox.appended()).unwrap();
+    while buffers() == first || buffers().len() != 1 {
+        thread::yield_now();
+    }
+    let mark = append(&outbox, 0..10);
+    assert_eq!(records(&outbox, mark.seq.0 - 10), expected(0..10));
+    outbox.close().unwrap();
+    let opened = open(dir.path());
+    assert!(!opened.recovery.rebuilt);
+    assert_eq!(records(&opened.outbox, mark.seq.0 - 10), expected(0..10));
 }

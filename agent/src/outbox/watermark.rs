@@ -131,6 +131,7 @@ mod tests {
         write_watermark(&disk, watermark_path, mark).unwrap();
         clean.write(&disk, clean_path).unwrap();
         disk.cut_power(1);
+        let disk = disk.revived();
         assert_eq!(read_watermark(&disk, watermark_path).unwrap(), Some(mark));
         assert_eq!(CleanStop::read(&disk, clean_path).unwrap(), Some(clean));
         disk.spoil(watermark_path, |bytes| bytes[12] ^= 1);

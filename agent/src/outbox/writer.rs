@@ -66,6 +66,8 @@ pub(super) struct Tidy {
     pub(super) buffer: bool,
     /// Acknowledged segments may still be there.
     pub(super) segments: bool,
+    /// A spare segment should be made ahead.
+    pub(super) spare: bool,
     /// The buffer should be made anew as soon as little waits.
     pub(super) remake: bool,
     /// The most that waited since the buffer was made.
@@ -90,7 +92,8 @@ impl Writer {
     /// Returns whom to tell of the clean stop, or nothing if there shall be none.
     fn work(&mut self) -> Option<oneshot::Sender<Result<(), CloseError>>> {
         loop {
-            let busy = self.tidy.buffer || self.tidy.segments || self.can_remake();
+            let busy =
+                self.tidy.buffer || self.tidy.segments || self.tidy.spare || self.can_remake();
             let taken = self.queue.take(busy);
             if taken.abandoned {
                 return None;
@@ -137,17 +140,10 @@ impl Writer {
             if !self.journal.fits(group_bytes) {
                 refused = self
                     .commit(std::mem::take(&mut waiting), staged_bytes)
+                    .and_then(|()| self.make_room(group_bytes))
                     .err();
                 staged_bytes = 0;
-                if refused.is_none() {
-                    refused = self
-                        .journal
-                        .make_room(group_bytes)
-                        .err()
-                        .map(AppendError::NotKept);
-                }
                 if let Some(error) = &refused {
-                    self.figures.failures += 1;
                     answer(append.reply, Err(error.clone()));
                     continue;
                 }
@@ -159,9 +155,17 @@ impl Writer {
                 reply: append.reply,
             });
         }
-        if self.commit(waiting, staged_bytes).is_err() {
-            tracing::warn!("the journal refused a commit");
+        if let Some(error) = refused.or(self.commit(waiting, staged_bytes).err()) {
+            tracing::warn!(%error, "events were refused");
         }
+        self.tidy.spare |= self.journal.wants_spare();
+    }
+
+    fn make_room(&mut self, group_bytes: u64) -> Result<(), AppendError> {
+        self.journal.make_room(group_bytes).map_err(|error| {
+            self.figures.failures += 1;
+            AppendError::NotKept(error)
+        })
     }
 
     /// Makes what is staged durable, answers, and puts it into the buffer.
@@ -267,6 +271,11 @@ impl Writer {
             if let Err(error) = self.release_segments() {
                 tracing::warn!(%error, "acknowledged segments stay until the next acknowledgement");
             }
+        } else if idle && self.tidy.spare {
+            self.tidy.spare = false;
+            if let Err(error) = self.journal.make_spare_ahead() {
+                tracing::warn!(%error, "no segment could be made ahead");
+            }
         } else if idle && self.can_remake() {
             self.remake_buffer();
         } else {
@@ -315,22 +324,25 @@ impl Writer {
                     return;
                 };
                 self.waiting_bytes = filled.waiting_bytes;
-                self.replace_buffer(buffer, number);
+                self.take_buffer(buffer, number);
                 self.view.set_buffer(self.buffer.clone());
+                self.remove_former_buffers();
             }
             Err(error) => tracing::warn!(%error, "the buffer could not be made anew"),
         }
     }
 
-    /// Puts another buffer in place of the present one, whose directory goes.
-    fn replace_buffer(&mut self, buffer: Buffer, number: u64) {
-        let buffer = Arc::new(buffer);
-        let kept_dir = buffer.dir().to_owned();
-        self.buffer = Some(buffer);
+    fn take_buffer(&mut self, buffer: Buffer, number: u64) {
+        self.buffer = Some(Arc::new(buffer));
         self.buffer_number = number;
         self.tidy.peak_bytes = self.waiting_bytes;
-        // A reader may still hold the old one: on Linux its files live until it lets go.
-        if let Err(error) = self.layout.remove_buffers(Some(&kept_dir)) {
+    }
+
+    /// Removes every buffer but the present one, after the view shows that. A reader may still hold a
+    /// former one: on Linux its files live until it lets go.
+    fn remove_former_buffers(&self) {
+        let present = self.buffer.as_ref().map(|buffer| buffer.dir());
+        if let Err(error) = self.layout.remove_buffers(present) {
             tracing::warn!(%error, "the former buffer could not be removed");
         }
     }

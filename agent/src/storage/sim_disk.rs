@@ -94,10 +94,12 @@ impl State {
     }
 }
 
-/// The disk; clones are the same one.
+/// The disk, as one life of the machine sees it; clones are the same one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
+    /// Power cuts before this life: after the next one, every call fails.
+    power_cuts: u64,
 }
 
 impl SimDisk {
@@ -105,7 +107,25 @@ impl SimDisk {
         self.state.lock().unwrap()
     }
 
-    /// Cuts the power: handles opened before fail from now on.
+    /// Returns the state while this life's power is on.
+    fn powered(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        if state.power_cuts == self.power_cuts {
+            Ok(state)
+        } else {
+            Err(io::Error::other("the power was cut"))
+        }
+    }
+
+    /// Returns the disk for the life after the last power cut.
+    pub(crate) fn revived(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            power_cuts: self.state().power_cuts,
+        }
+    }
+
+    /// Cuts the power: this life's disk and its files fail from now on.
     pub(crate) fn cut_power(&self, seed: u64) {
         let mut chance = blake3::Hasher::new()
             .update(&seed.to_le_bytes())
@@ -190,11 +210,10 @@ impl SimDisk {
         inode.pending.clear();
     }
 
-    fn link(&self, state: &mut State, inode: u64) -> Box<dyn DiskFile> {
+    fn link(&self, inode: u64) -> Box<dyn DiskFile> {
         Box::new(SimFile {
             disk: self.clone(),
             inode,
-            power_cuts: state.power_cuts,
         })
     }
 }
@@ -213,12 +232,12 @@ fn absent() -> io::Error {
 
 impl Disk for SimDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        self.state().dirs.insert(dir.to_owned());
+        self.powered()?.dirs.insert(dir.to_owned());
         Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.state();
+        let state = self.powered()?;
         let below = state.names.keys().chain(&state.dirs);
         let names: BTreeSet<_> = below
             .filter_map(|path| path.strip_prefix(dir).ok()?.components().next())
@@ -228,22 +247,22 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.state();
+        let mut state = self.powered()?;
         let inode = state.next_inode;
         state.next_inode += 1;
         state.inodes.insert(inode, Inode::default());
         state.change(NameChange::Link(path.to_owned(), inode));
-        Ok(self.link(&mut state, inode))
+        Ok(self.link(inode))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.state();
+        let state = self.powered()?;
         let inode = *state.names.get(path).ok_or_else(absent)?;
-        Ok(self.link(&mut state, inode))
+        Ok(self.link(inode))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.powered()?;
         let moved: Vec<_> = state
             .dirs
             .iter()
@@ -263,7 +282,7 @@ impl Disk for SimDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.powered()?;
         if !state.names.contains_key(path) {
             return Err(absent());
         }
@@ -272,14 +291,14 @@ impl Disk for SimDisk {
     }
 
     fn remove_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.powered()?;
         state.dirs.retain(|known| !known.starts_with(dir));
         state.change(NameChange::Remove(dir.to_owned()));
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.powered()?;
         let done = state
             .pending_names
             .iter()
@@ -297,17 +316,11 @@ impl Disk for SimDisk {
 struct SimFile {
     disk: SimDisk,
     inode: u64,
-    power_cuts: u64,
 }
 
 impl SimFile {
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.disk.state();
-        if state.power_cuts == self.power_cuts {
-            Ok(state)
-        } else {
-            Err(io::Error::other("the power was cut"))
-        }
+        self.disk.powered()
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

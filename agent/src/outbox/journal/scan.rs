@@ -82,6 +82,8 @@ pub(crate) struct Scan {
     pub(crate) tail: Option<Mark>,
     /// Where the next record goes in the last segment.
     pub(super) tail_offset: u64,
+    /// Where the last segment's last write begins: what of it is only in the kernel's memory, nobody knows.
+    pub(super) last_write_offset: u64,
     /// What stands behind the tail without having been acknowledged, in bytes.
     pub(crate) torn_bytes: u64,
     pub(crate) records: u64,
@@ -95,6 +97,7 @@ impl Scan {
             unreadable: Vec::new(),
             tail: None,
             tail_offset: HEADER_BYTES,
+            last_write_offset: HEADER_BYTES,
             torn_bytes: 0,
             records: 0,
         }
@@ -186,12 +189,14 @@ impl Source {
                 cursor: before,
                 group: Vec::new(),
                 records: 0,
+                batch: (Seq::ZERO, HEADER_BYTES as usize),
                 torn_bytes: 0,
             };
             let flow = reader.read(end, sink);
             cursor = Some(reader.cursor);
             scan.records += reader.records;
             scan.tail_offset = reader.offset as u64;
+            scan.last_write_offset = reader.batch.1.min(reader.offset) as u64;
             scan.torn_bytes = reader.torn_bytes;
             scan.tail = cursor;
             if flow.is_break() {
@@ -264,6 +269,8 @@ struct SegmentReader<'a> {
     /// Records of a group whose end is still to come: mark, payload, and where they begin.
     group: Vec<Held<'a>>,
     records: u64,
+    /// The write that the last good record belongs to: its first event and where it begins.
+    batch: (Seq, usize),
     torn_bytes: u64,
 }
 
@@ -354,6 +361,9 @@ impl<'a> SegmentReader<'a> {
             sealed: frame.sealed,
             plain,
         };
+        if self.batch.0 != frame.batch_first {
+            self.batch = (frame.batch_first, self.offset);
+        }
         self.cursor = held.mark;
         self.offset += frame.bytes;
         Some((held, frame.continues))

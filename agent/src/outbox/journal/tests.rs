@@ -12,7 +12,7 @@ const SEGMENT_BYTES: u64 = 64 * 1024;
 
 fn source(disk: &SimDisk) -> Source {
     Source {
-        disk: Arc::new(disk.clone()),
+        disk: Arc::new(disk.revived()),
         dir: "/j".into(),
         epoch: EPOCH,
         seal: Vault::from_key([9; 32], test_random(3)).seal(Purpose::Journal),
@@ -364,4 +364,21 @@ fn a_record_longer_than_a_segment_gets_one_of_its_own() {
     assert_eq!(read.records[1], huge);
     journal.release(Seq(4)).unwrap();
     assert_eq!(segment_files(&disk).len(), 1);
+}
+
+#[test]
+fn a_segment_made_ahead_is_taken_without_filling_it_again() {
+    let disk = SimDisk::default();
+    let (mut journal, _) = open(&disk);
+    assert!(!journal.wants_spare());
+    append(&mut journal, &[&vec![1; 40_000]]).unwrap();
+    assert!(journal.wants_spare());
+    journal.make_spare_ahead().unwrap();
+    assert!(!journal.wants_spare());
+    // No byte is left for growth: only the spare can take the next event.
+    disk.set_space_left(Some(0));
+    append(&mut journal, &[&vec![2; 40_000]]).unwrap();
+    disk.cut_power(1);
+    let (_, read) = open(&disk);
+    assert_eq!(read.records, [vec![1; 40_000], vec![2; 40_000]]);
 }

@@ -126,7 +126,7 @@ impl Writer {
         self.buffer = None;
         self.tidy.remake = buffer.is_none();
         if let Some(buffer) = buffer {
-            self.replace_buffer(buffer, number);
+            self.take_buffer(buffer, number);
         }
         self.view.set_epoch(
             self.journal.source().clone(),
@@ -134,6 +134,7 @@ impl Writer {
             self.acked,
             self.buffer.clone(),
         );
+        self.remove_former_buffers();
         if let Err(error) = self.layout.remove_epoch(left) {
             tracing::warn!(%error, "the former epoch's journal stays until the next start");
         }
