@@ -5,7 +5,9 @@
 
 pub mod config;
 pub mod devices;
+pub mod members;
 pub mod outbox;
+pub mod platform;
 pub mod storage;
 pub mod till;
 pub mod vault;

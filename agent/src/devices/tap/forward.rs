@@ -40,11 +40,35 @@ pub(super) enum Ended {
 /// Passes bytes until both sides are done.
 pub(super) async fn forward(
     pos: TcpStream,
-    mut link: Link,
+    link: Link,
     copy: CopySource,
     lamp: &Lamp,
     stop: &mut watch::Receiver<bool>,
 ) -> Ended {
+    let (mut from_pos, to_pos) = pos.into_split();
+    let mut to_pos = Some(to_pos);
+    let passed = pass_both(&mut from_pos, &mut to_pos, link, copy, lamp, stop).await;
+    let Err(error) = passed else {
+        return Ended::Whole;
+    };
+    if let Err(error) = from_pos.as_ref().set_zero_linger() {
+        tracing::debug!(%error, "the POS gets a normal end in place of a reset");
+    }
+    if let Some(half) = to_pos {
+        // Dropped, it would end the connection as if all were well.
+        half.forget();
+    }
+    Ended::PrinterLost(error)
+}
+
+async fn pass_both(
+    from_pos: &mut OwnedReadHalf,
+    to_pos: &mut Option<OwnedWriteHalf>,
+    mut link: Link,
+    copy: CopySource,
+    lamp: &Lamp,
+    stop: &mut watch::Receiver<bool>,
+) -> io::Result<()> {
     // The rest of the link, a local port's hold, is dropped with it, behind these halves.
     let Link {
         answers,
@@ -52,36 +76,28 @@ pub(super) async fn forward(
         linger,
         ..
     } = &mut link;
-    let linger = *linger;
     let stopping = stop.clone();
-    let (mut from_pos, to_pos) = pos.into_split();
     let answered = AtomicU64::new(0);
     let answer = pass_answers(answers, to_pos, &answered);
     tokio::pin!(answer);
     let mut answering = true;
-    let printed = {
-        let print = pass_paper(&mut from_pos, paper, copy, lamp, stop);
+    {
+        let print = pass_paper(from_pos, paper, copy, lamp, stop);
         tokio::pin!(print);
         loop {
             tokio::select! {
                 printed = &mut print => break printed,
-                end = &mut answer, if answering => match end {
-                    Ok(()) => answering = false,
-                    Err(lost) => break Err(lost),
-                },
+                end = &mut answer, if answering => {
+                    end?;
+                    answering = false;
+                }
             }
         }
-    };
-    if let Err(error) = printed {
-        if let Err(error) = from_pos.as_ref().set_zero_linger() {
-            tracing::debug!(%error, "the POS gets a normal end in place of a reset");
-        }
-        return Ended::PrinterLost(error);
-    }
+    }?;
     let linger = if *stopping.borrow() {
-        linger.min(LINGER_AT_STOP)
+        LINGER_AT_STOP.min(*linger)
     } else {
-        linger
+        *linger
     };
     while answering {
         let before = answered.load(Ordering::Relaxed);
@@ -90,7 +106,7 @@ pub(super) async fn forward(
         let over = timeout(linger, &mut answer).await.is_ok();
         answering = !over && answered.load(Ordering::Relaxed) != before;
     }
-    Ended::Whole
+    Ok(())
 }
 
 /// Passes what is to be printed until the POS ends its side, then ends the printer's.
@@ -127,22 +143,22 @@ async fn quiet_at_stop(stop: &mut watch::Receiver<bool>) {
 /// Passes answers until the printer ends its side; counts them in `answered`.
 async fn pass_answers(
     answers: &mut (impl AsyncRead + Unpin),
-    to_pos: OwnedWriteHalf,
+    to_pos: &mut Option<OwnedWriteHalf>,
     answered: &AtomicU64,
 ) -> io::Result<()> {
-    // Dropped at the end, the half tells the POS that no answer will come.
-    let mut to_pos = Some(to_pos);
     let mut buffer = [0; ANSWER_BYTES];
     loop {
         let count = answers.read(&mut buffer).await?;
         let Some(answer) = buffer.get(..count).filter(|answer| !answer.is_empty()) else {
+            // Dropped, the half tells the POS that no answer will come.
+            *to_pos = None;
             return Ok(());
         };
         // A POS that takes no answer any more is told nothing further.
-        if let Some(half) = &mut to_pos
+        if let Some(half) = to_pos
             && half.write_all(answer).await.is_err()
         {
-            to_pos = None;
+            *to_pos = None;
         }
         answered.fetch_add(1, Ordering::Relaxed);
     }
