@@ -181,6 +181,3 @@ fn write_private(path: &Path, text: &[u8]) -> Result<(), ApiError> {
         source,
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,6 +5,8 @@
 //! machine and never leaves it.
 
 pub mod enrolment;
+#[cfg(test)]
+pub(crate) mod fake_central;
 mod pinned_ca;
 pub mod renewal;
 pub mod tls;

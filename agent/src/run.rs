@@ -379,3 +379,6 @@ fn report(told: io::Result<()>) {
         tracing::debug!(%error, "the service manager could not be told");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ use crate::event::Event;
 use crate::identity::Identity;
 use crate::identity::enrolment::Machine;
 use crate::identity::tls::TlsError;
-use crate::members::Replica;
+use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::Outbox;
 use line::{Answer, Line, LineError};
 use request::{Gap, RequestError};
@@ -37,6 +37,9 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const HELLO_EVERY: Duration = Duration::from_secs(300);
 /// How much later than the machine the HTTP client gives up: it only guards against a lost timer.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(90);
+
+/// Name of the note on the fork that central has not heard of.
+const FORK: &[u8] = b"forked from";
 
 /// How the line is, for status and doctor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +110,7 @@ pub enum UplinkError {
     Tls(#[from] TlsError),
     /// The replica cannot be read.
     #[error(transparent)]
-    Members(#[from] crate::members::MembersError),
+    Members(#[from] MembersError),
     /// The outbox is closed.
     #[error("the outbox is closed")]
     Stopped,
@@ -154,7 +157,7 @@ pub async fn run(
         cursor: ReplicaCursor::new(cursor),
         keys_version,
         gap: None,
-        forked_from: None,
+        forked_from: kept_fork(&reach)?,
         hello_at: None,
         reach,
     };
@@ -217,6 +220,13 @@ async fn until(timeout: Option<(std::time::Instant, Wake)>) {
         Some((at, _)) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Reads the fork that central may not have heard of yet.
+fn kept_fork(reach: &Reach) -> Result<Option<Fork>, MembersError> {
+    let kept = reach.replica.get_local(NoteKind::Setting, FORK)?;
+    let fork: Option<Fork> = kept.and_then(|value| serde_json::from_slice(&value).ok());
+    Ok(fork.filter(|fork| fork.epoch != reach.outbox.epoch()))
 }
 
 impl Task {
@@ -287,7 +297,11 @@ impl Task {
                 self.hello_at = self.hello_at.filter(|_| !self.hello_is_due());
                 self.hello_at.get_or_insert(received);
                 self.gap = None;
-                self.forked_from = None;
+                if self.forked_from.take().is_some()
+                    && let Err(error) = self.keep_fork(None).await?
+                {
+                    tracing::warn!(%error, "headquarters will be told of the fork once more");
+                }
                 None
             }
             Verdict::Rewind { .. } | Verdict::Fork { .. } | Verdict::SlowDown { .. } => None,
@@ -373,6 +387,13 @@ impl Task {
         let epoch = Epoch(u64::from_le_bytes(clock::random()));
         tracing::warn!(%former, %at, %epoch, "two histories share this epoch: beginning a new one");
         let outbox = self.reach.outbox.clone();
+        let fork = Fork { epoch: former, at };
+        // Kept first: after a crash in between it names the present epoch and says nothing.
+        let kept = self.keep_fork(Some(fork)).await?;
+        if let Err(error) = kept {
+            self.fail(&error.to_string());
+            return Ok(());
+        }
         match blocking(move || outbox.fork(at, epoch)).await? {
             Ok(forked) => {
                 if let Some((from, to)) = forked.gone {
@@ -380,7 +401,7 @@ impl Task {
                 }
                 let (acked, head) = (self.reach.outbox.acked(), self.reach.outbox.appended());
                 self.machine.handle_forked(acked, head);
-                self.forked_from = Some(Fork { epoch: former, at });
+                self.forked_from = Some(fork);
                 self.hello_at = None;
                 self.gap = None;
                 self.show(|status| status.forks = status.forks.saturating_add(1));
@@ -389,6 +410,20 @@ impl Task {
             Err(error) => self.fail(&error.to_string()),
         }
         Ok(())
+    }
+
+    /// Remembers the fork until central has heard of it, or forgets it.
+    async fn keep_fork(&self, fork: Option<Fork>) -> Result<Result<(), MembersError>, UplinkError> {
+        let replica = self.reach.replica.clone();
+        blocking(move || match fork {
+            // A number and a name always have a JSON form.
+            Some(fork) => {
+                let value = serde_json::to_vec(&fork).unwrap_or_default();
+                replica.put_local(NoteKind::Setting, FORK, &value)
+            }
+            None => replica.remove_local(NoteKind::Setting, &[FORK]),
+        })
+        .await
     }
 
     fn oldest(&self) -> Seq {
@@ -447,6 +482,3 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(|_| UplinkError::Stopped)
 }
-
-#[cfg(test)]
-mod tests;

@@ -415,8 +415,8 @@ mod codes {
         let mut codes = MemberCodes::new(KeySet::default(), many);
         assert_eq!(
             codes.evict(1_001).len(),
-            2 - 1,
-            "one has expired, and one is left over"
+            2,
+            "one has expired, and one is too many"
         );
         let gone = codes.evict(i64::MAX);
         assert!(gone.len() >= NONCES_MAX);
