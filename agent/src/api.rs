@@ -127,6 +127,14 @@ pub async fn serve(served: Served, mut stop: watch::Receiver<bool>) -> Result<Ap
     Ok(Api { address, task })
 }
 
+/// Removes the file of the bound address, so that the command sees that nobody listens.
+pub fn forget_address(data_dir: &Path) {
+    let path = data_dir.join(ADDRESS_FILE);
+    if let Err(error) = fs::remove_file(&path) {
+        tracing::debug!(%error, path = %path.display(), "the file could not be removed");
+    }
+}
+
 fn router(served: Served, gate: gate::Gate) -> Router {
     Router::new()
         .route("/v1/scans", post(calls::post_scan))

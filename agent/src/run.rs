@@ -240,6 +240,7 @@ pub async fn run(
     }
     supervisor.abort();
     api.task.abort();
+    api::forget_address(&data_dir);
     let notes = shell.notes;
     let closed = tokio::task::spawn_blocking(move || {
         notes.finish();

@@ -23,12 +23,11 @@ impl Gate {
         Self { token, address }
     }
 
-    fn judge(&self, headers: &HeaderMap) -> Result<(), Fault> {
+    fn judge(&self, headers: &HeaderMap, authority: Option<&str>) -> Result<(), Fault> {
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-        // HTTP/2 names the host in its pseudo header, which hyper puts into the request's address.
-        if let Some(host) = text(header::HOST)
-            && !self.is_ours(host)
-        {
+        // HTTP/2 names the host in the request's address instead.
+        let host = text(header::HOST).or(authority);
+        if !host.is_some_and(|host| self.is_ours(host)) {
             return Err(Fault::new(
                 StatusCode::FORBIDDEN,
                 "foreign_host",
@@ -79,6 +78,10 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Result<Response, Fault> {
-    gate.judge(request.headers())?;
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
+    gate.judge(request.headers(), authority)?;
     Ok(next.run(request).await)
 }

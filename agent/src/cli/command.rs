@@ -170,7 +170,13 @@ pub(super) fn run(arguments: Arguments, environment: Environment) -> anyhow::Res
         Command::Enrol { token, again, json } => {
             return Ok(runtime.block_on(enrol_terminal(&config, &token, again, json)));
         }
-        command => runtime.block_on(ask_daemon(&config, command)),
+        asking @ (Command::Status { .. }
+        | Command::Doctor { .. }
+        | Command::Devices { .. }
+        | Command::Outbox { .. }
+        | Command::Card { .. }
+        | Command::Bind { .. }
+        | Command::Config { .. }) => runtime.block_on(ask_daemon(&config, asking)),
     };
     Ok(done.unwrap_or_else(|error| {
         output::complaint(&error);

@@ -117,12 +117,12 @@ pub async fn enrol(
         machine: machine.fingerprint.clone(),
         version: machine.version.clone(),
     };
-    let answer = post(&client, &token.url, PATH, &request)
-        .await
-        .map_err(|error| match error {
-            EnrolError::Unreachable { url, .. } if ca.saw_another() => EnrolError::WrongCa { url },
-            other => other,
-        })?;
+    let answer = match post(&client, &token.url, PATH, &request).await {
+        Err(EnrolError::Unreachable { url, .. }) if ca.saw_another() => {
+            return Err(EnrolError::WrongCa { url });
+        }
+        answered => answered?,
+    };
     let identity = identity_of(answer, token.url, key_pem, &token.ca_sha256)?;
     identity.store(data_dir)?;
     Ok(identity)

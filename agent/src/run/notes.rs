@@ -139,7 +139,10 @@ pub(super) fn learn(
         clock: clock.map(|note| restored(note, now)).unwrap_or_default(),
         last_contact_ms: clock.map(|note| note.local_ms.saturating_add(note.offset_ms)),
     };
-    learnt.from_outbox(outbox);
+    // What a crash kept from being noted is noted now: once central has the event, only the note knows.
+    for note in learnt.learn_from_outbox(outbox) {
+        write(replica, &note)?;
+    }
     Ok(learnt)
 }
 
@@ -162,7 +165,8 @@ fn restored(note: ClockNote, now: Moment) -> ClockEstimator {
 }
 
 impl Learnt {
-    fn from_outbox(&mut self, outbox: &Outbox) {
+    fn learn_from_outbox(&mut self, outbox: &Outbox) -> Vec<Note> {
+        let mut unnoted = Vec::new();
         let mut after = outbox.acked().seq;
         loop {
             let stored = match outbox.read_after(after, LEARN_EVENTS, LEARN_BYTES) {
@@ -177,14 +181,16 @@ impl Learnt {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the waiting events could not all be read at start");
-                    return;
+                    return unnoted;
                 }
             };
-            let Some(last) = stored.last() else { return };
+            let Some(last) = stored.last() else {
+                return unnoted;
+            };
             after = last.mark.seq;
             for one in &stored {
                 match Recorded::from_record(&one.record) {
-                    Ok(event) => self.from_event(event.body, one.mark.seq),
+                    Ok(event) => self.learn_from_event(event.body, one.mark.seq, &mut unnoted),
                     Err(error) => {
                         tracing::warn!(%error, seq = %one.mark.seq, "an unknown event waits")
                     }
@@ -193,19 +199,27 @@ impl Learnt {
         }
     }
 
-    fn from_event(&mut self, body: EventBody, seq: Seq) {
+    fn learn_from_event(&mut self, body: EventBody, seq: Seq, unnoted: &mut Vec<Note>) {
         match body {
             EventBody::Transaction(sale) => {
-                self.sales.learn(&sale, seq);
+                let is_noted = self.sales.get(&sale.key()).is_some();
+                let known = self.sales.learn(&sale, seq);
+                if !is_noted {
+                    unnoted.push(Note::Sale(Box::new(known)));
+                }
             }
             EventBody::Attribution(attribution) => {
                 self.sales.learn_card(&attribution.sale, &attribution.card);
             }
             EventBody::BindingRequested(request) => {
-                self.codes.learn(&request);
-                if !self.requested.iter().any(|known| known.id == request.id) {
-                    self.requested.push(request);
+                if self.requested.iter().any(|known| known.id == request.id) {
+                    return;
                 }
+                if let Some((nonce, until_ms)) = self.codes.learn(&request) {
+                    unnoted.push(Note::Nonce { nonce, until_ms });
+                }
+                unnoted.push(Note::Requested(Box::new(request.clone())));
+                self.requested.push(request);
             }
             EventBody::Scan(_) | EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_) => {}
         }

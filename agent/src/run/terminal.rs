@@ -4,6 +4,8 @@
 //! must be durable before it is acknowledged leaves as [`Effect::Append`] and comes back as
 //! [`Event::Durable`]; only then does the answer leave.
 
+mod recording;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,11 +13,10 @@ use chrono::TimeZone;
 use tillbind_firmware_bridge::code::{CardRules, Code, classify_text};
 use tillbind_firmware_bridge::receipt::{Job, NotASale};
 use tillbind_firmware_bridge::sale::Sale;
-use tillbind_protocol::chain::Mark;
 use tillbind_protocol::clock::ClockEstimator;
 use tillbind_protocol::event::{
-    BindingRequest, Event as Recorded, EventBody, FileRejected, ReceiptUnparsed, RetailTransaction,
-    SaleKey, Scan, ScanKind, Source,
+    BindingRequest, EventBody, FileRejected, ReceiptUnparsed, RetailTransaction, Scan, ScanKind,
+    Source,
 };
 use tillbind_protocol::ids::{BindingId, Seq};
 
@@ -24,7 +25,6 @@ use super::pending::{Pending, Waiter};
 use crate::clock::Moment;
 use crate::devices::{DeviceEvent, ReceiptReading};
 use crate::event::{Call, Counts, Event, Refusal, StateView, Ticket};
-use crate::outbox::AppendError;
 use crate::till::conversion::{self, Names};
 use crate::till::{BINDING_ID_BYTES, Binding, MemberCodes, SaleOutcome, Till};
 
@@ -167,21 +167,18 @@ impl<Z: TimeZone> Terminal<Z> {
                 file,
                 sale,
                 reply,
-            } => match self.convert(*sale, Source::Poslog) {
+            } => match self.journal_sale(*sale, now) {
                 Ok(sale) => self.record_sale(sale, Waiter::Device(reply), now, todo),
-                Err(error) => {
-                    let body = FileRejected {
+                Err(refusal) => {
+                    // Told again it would be no better: it is reported, and the journal goes on.
+                    self.counts.rejected += 1;
+                    let reason = refusal.to_string();
+                    let body = EventBody::FileRejected(FileRejected {
                         journal,
                         file,
-                        reason: error.to_string(),
-                    };
-                    self.counts.rejected += 1;
-                    self.record(
-                        vec![EventBody::FileRejected(body)],
-                        Waiter::Device(reply),
-                        now,
-                        todo,
-                    );
+                        reason,
+                    });
+                    self.record(vec![body], Waiter::Device(reply), now, todo);
                 }
             },
             DeviceEvent::JournalRejected {
@@ -408,6 +405,12 @@ impl<Z: TimeZone> Terminal<Z> {
         conversion::to_transaction(sale, source, names, &self.rules, &self.zone)
     }
 
+    fn journal_sale(&self, sale: Sale, now: Moment) -> Result<RetailTransaction, Refusal> {
+        let sale = self.convert(sale, Source::Poslog)?;
+        self.check_length(&sale, now)?;
+        Ok(sale)
+    }
+
     fn record_sale(
         &mut self,
         sale: RetailTransaction,
@@ -438,132 +441,6 @@ impl<Z: TimeZone> Terminal<Z> {
                 todo.extend(waiter.refused(Refusal::Busy).map(Effect::Answer));
             }
         }
-    }
-
-    fn record(
-        &mut self,
-        bodies: Vec<EventBody>,
-        waiter: Waiter,
-        now: Moment,
-        todo: &mut Vec<Effect>,
-    ) {
-        self.append(bodies, waiter, None, None, now, todo);
-    }
-
-    /// Sends events to the disk as one group; `waiter` is answered when they are durable.
-    fn append(
-        &mut self,
-        bodies: Vec<EventBody>,
-        waiter: Waiter,
-        attributed: Option<SaleKey>,
-        binding: Option<Binding>,
-        now: Moment,
-        todo: &mut Vec<Effect>,
-    ) {
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
-        let sale = bodies.iter().find_map(|body| match body {
-            EventBody::Transaction(sale) => Some(Box::new(sale.clone())),
-            EventBody::Scan(_)
-            | EventBody::Attribution(_)
-            | EventBody::BindingRequested(_)
-            | EventBody::ReceiptUnparsed(_)
-            | EventBody::FileRejected(_) => None,
-        });
-        let published = bodies.iter().map(Published::of).collect();
-        let events = bodies.into_iter().map(|body| Recorded { stamp, body });
-        let records: Result<Vec<_>, _> = events.map(|event| event.to_record()).collect();
-        let pending = Pending {
-            waiter,
-            sale,
-            attributed,
-            binding,
-            published,
-        };
-        match records {
-            Ok(records) => {
-                let ticket = Ticket(self.next_ticket);
-                self.next_ticket += 1;
-                self.pending.insert(ticket, pending);
-                todo.push(Effect::Append(ticket, records));
-            }
-            Err(error) => self.handle_refused(pending, Refusal::Record(error), now, todo),
-        }
-    }
-
-    fn handle_durable(
-        &mut self,
-        ticket: Ticket,
-        result: Result<Mark, AppendError>,
-        now: Moment,
-        todo: &mut Vec<Effect>,
-    ) {
-        let Some(pending) = self.pending.remove(&ticket) else {
-            return;
-        };
-        match result {
-            Ok(last) => self.handle_kept(pending, last, todo),
-            Err(error) => self.handle_refused(pending, Refusal::NotKept(error), now, todo),
-        }
-        let deferred = std::mem::take(&mut self.deferred);
-        for (sale, waiter) in deferred {
-            self.record_sale(sale, waiter, now, todo);
-        }
-    }
-
-    fn handle_kept(&mut self, pending: Pending, last: Mark, todo: &mut Vec<Effect>) {
-        let events = pending.published.len() as u64;
-        let first = Seq(last.seq.0.saturating_sub(events.saturating_sub(1)));
-        todo.extend(pending.waiter.accepted(first, last.seq).map(Effect::Answer));
-        if let Some(sale) = pending.sale
-            && let Some(known) = self.till.handle_recorded(&sale.key(), first)
-        {
-            todo.push(Effect::Note(Note::Sale(Box::new(known))));
-            todo.extend(
-                self.till
-                    .evict_sales()
-                    .into_iter()
-                    .map(Note::SaleForgotten)
-                    .map(Effect::Note),
-            );
-        }
-        if let Some(known) = pending
-            .attributed
-            .and_then(|key| self.till.known_sale(&key))
-        {
-            todo.push(Effect::Note(Note::Sale(Box::new(known.clone()))));
-        }
-        if let Some(binding) = pending.binding {
-            self.counts.bindings += 1;
-            let until_ms = self.codes.handle_used(binding.nonce, binding.expires_s);
-            todo.push(Effect::Note(Note::Nonce {
-                nonce: binding.nonce,
-                until_ms,
-            }));
-            todo.push(Effect::Note(Note::Requested(Box::new(
-                binding.request.clone(),
-            ))));
-            self.requested
-                .insert(binding.request.id.clone(), binding.request);
-        }
-        todo.extend(pending.published.into_iter().map(Effect::Publish));
-    }
-
-    fn handle_refused(
-        &mut self,
-        pending: Pending,
-        refusal: Refusal,
-        now: Moment,
-        todo: &mut Vec<Effect>,
-    ) {
-        self.counts.refused += 1;
-        tracing::error!(error = %refusal, "an event was not recorded");
-        if let Some(sale) = pending.sale {
-            self.till.handle_lost(&sale, now.instant);
-        }
-        if let Some(binding) = pending.binding {
-            self.codes.handle_lost(&binding.nonce);
-        }
-        todo.extend(pending.waiter.refused(refusal).map(Effect::Answer));
     }
 
     fn handle_tick(&mut self, now: Moment, todo: &mut Vec<Effect>) {

@@ -4,7 +4,8 @@ use chrono::Utc;
 use ed25519_dalek::SigningKey;
 use tillbind_firmware_bridge::money::Currency;
 use tillbind_firmware_bridge::sale::{Item, SaleKind, SaleTime, Tender};
-use tillbind_protocol::chain::ChainHash;
+use tillbind_protocol::chain::{ChainHash, Mark};
+use tillbind_protocol::event::Event as Recorded;
 use tillbind_protocol::ids::Epoch;
 use tillbind_protocol::member_code::{Claims, KeySet, PublicKey, issue};
 use tokio::sync::oneshot;
@@ -365,4 +366,68 @@ fn a_verdict_ends_the_wait_for_it() {
         "{effects:?}"
     );
     assert!(s.terminal.requested.is_empty());
+}
+
+#[test]
+fn a_journals_sale_that_cannot_be_recorded_is_reported_and_the_journal_goes_on() {
+    let mut s = Scene::new();
+    let long = Item {
+        description: "x".repeat(300_000),
+        ..sale(500).items.remove(0)
+    };
+    let nameless = Sale {
+        sequence: None,
+        ..sale(500)
+    };
+    let endless = Sale {
+        items: vec![long],
+        ..sale(500)
+    };
+    for (sale, why) in [(nameless, "number of the transaction"), (endless, "300")] {
+        let (reply, mut answer) = oneshot::channel();
+        let event = DeviceEvent::JournalSale {
+            journal: "pos".into(),
+            file: "a.xml".into(),
+            sale: Box::new(sale),
+            reply,
+        };
+        let effects = s.apply(Event::Device(event));
+        let (bodies, after) = s.settle(effects);
+        let [EventBody::FileRejected(rejected)] = bodies.as_slice() else {
+            panic!("{bodies:?}")
+        };
+        assert!(rejected.reason.contains(why), "{rejected:?}");
+        deliver(after);
+        assert_eq!(answer.try_recv().unwrap(), Ok(()));
+    }
+}
+
+#[test]
+fn a_basket_that_the_pos_gave_up_takes_its_card_along() {
+    let mut s = Scene::new();
+    let (effects, _) = s.scan(CARD);
+    s.settle(effects);
+    let job = Job {
+        lines: vec!["CANCELLED".into()],
+        cuts: 1,
+        drawer_kicks: 0,
+        images: 0,
+        codes: vec![],
+        ended_by: tillbind_firmware_bridge::receipt::JobEnd::Cut,
+        skipped_bytes: 0,
+        unknown_commands: 0,
+        unreadable: None,
+    };
+    let effects = s.apply(Event::Device(DeviceEvent::Receipt {
+        tap: "printer".into(),
+        job,
+        reading: ReceiptReading::NotASale(NotASale::Cancelled),
+    }));
+    assert!(effects.is_empty(), "{effects:?}");
+    let (effects, _) = s.sale(sale(500));
+    let (bodies, _) = s.settle(effects);
+    let [EventBody::Transaction(sale)] = bodies.as_slice() else {
+        panic!("{bodies:?}")
+    };
+    assert_eq!(sale.card, None);
 }
