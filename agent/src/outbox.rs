@@ -21,8 +21,8 @@
 //! **What it lacks:** a policy of what to give up when the disk is full, more than one reader's position, and
 //! any notion of what a record says.
 //!
-//! Everything that returns a value blocks for it, some on the disk: see each method. [`Ticket`] is a future
-//! as well.
+//! Methods say whether they block; those that do are for threads, not for async code (tokio panics on
+//! them there; use `spawn_blocking`). A [`Ticket`] may be waited for or awaited.
 
 mod buffer;
 mod journal;
@@ -32,20 +32,18 @@ mod model_tests;
 mod opening;
 mod queue;
 mod reading;
+mod refusal;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod view;
 mod watermark;
 mod writer;
 
 use std::fmt;
-use std::future::Future;
-use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -55,7 +53,9 @@ use tokio::sync::{oneshot, watch};
 
 pub use journal::CommitError;
 pub use reading::{ReadError, Stored};
+pub use refusal::{AckError, AppendError, CloseError, ForkError, OpenError};
 pub use stats::{LATENCY_BOUNDS_US, Latencies, Stats};
+pub use ticket::Ticket;
 
 use crate::storage::disk::{Disk, LocalDisk};
 use crate::storage::lock::DirLock;
@@ -155,100 +155,6 @@ pub struct Opened {
     pub recovery: Recovery,
 }
 
-/// Why an outbox cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The setting is below the minimum.
-    #[error(
-        "a journal segment of {segment_bytes} bytes is too small: set at least {SEGMENT_BYTES_MIN}"
-    )]
-    SegmentTooSmall {
-        /// The setting.
-        segment_bytes: u64,
-    },
-    /// The directory cannot be had.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The disk refused.
-    #[error("cannot {doing} the outbox {dir}")]
-    Disk {
-        /// What was tried.
-        doing: &'static str,
-        /// The outbox's directory.
-        dir: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// Why an event was not kept.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AppendError {
-    /// The record or its group is too long.
-    #[error("an event or group of {bytes} bytes is too large: the limit is {bytes_max}")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-        /// The limit it broke.
-        bytes_max: usize,
-    },
-    /// More waits for the disk than the queue holds.
-    #[error("the disk is too slow for what comes in: try again shortly")]
-    Busy,
-    /// More waits for central than the setting allows.
-    #[error(
-        "the outbox is full ({backlog_bytes_max} bytes wait for central): restore the line to central or raise the limit"
-    )]
-    Full {
-        /// The setting.
-        backlog_bytes_max: u64,
-    },
-    /// The disk refused.
-    #[error(transparent)]
-    NotKept(CommitError),
-    /// The outbox is closed.
-    #[error("the outbox is closed")]
-    Stopped,
-}
-
-impl AppendError {
-    /// Tells whether the same append can never succeed.
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::TooLarge { .. } | Self::Stopped => true,
-            Self::Busy | Self::Full { .. } | Self::NotKept(_) => false,
-        }
-    }
-}
-
-/// Why an acknowledgement is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum AckError {
-    /// It covers events that were never appended.
-    #[error("event {} is acknowledged, but the last one here is {}", mark.seq, appended.seq)]
-    Beyond {
-        /// What was acknowledged.
-        mark: Mark,
-        /// The newest durable event.
-        appended: Mark,
-    },
-    /// The chain differs: central speaks of another history.
-    #[error("event {} is acknowledged with another chain than the one here", mark.seq)]
-    OtherHistory {
-        /// What was acknowledged.
-        mark: Mark,
-        /// The mark here, if the place is no gap.
-        own: Option<Mark>,
-    },
-    /// The own chain cannot be read.
-    #[error("the acknowledged event cannot be looked up")]
-    Read(#[source] ReadError),
-    /// The outbox is closed.
-    #[error("the outbox is closed")]
-    Stopped,
-}
-
 /// What moved to a new epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forked {
@@ -259,85 +165,6 @@ pub struct Forked {
     pub gone: Option<(Seq, Seq)>,
     /// Events that should have moved, but are lost; places in the former epoch.
     pub damages: Vec<Damage>,
-}
-
-/// Why no new epoch could begin. The former one stands as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum ForkError {
-    /// It would begin behind the last event.
-    #[error("cannot fork at event {at}: the last one here is {}", appended.seq)]
-    Beyond {
-        /// Where to fork.
-        at: Seq,
-        /// The newest durable event.
-        appended: Mark,
-    },
-    /// The new epoch is the present one.
-    #[error("cannot fork into {epoch}: it is the present epoch")]
-    SameEpoch {
-        /// The epoch.
-        epoch: Epoch,
-    },
-    /// The events cannot be read.
-    #[error("the events to move cannot be read")]
-    Read(#[source] ReadError),
-    /// The new journal cannot be written.
-    #[error(transparent)]
-    NotKept(CommitError),
-    /// The disk refused.
-    #[error("cannot make the new epoch's journal")]
-    Disk(#[source] io::Error),
-    /// The outbox is closed.
-    #[error("the outbox is closed")]
-    Stopped,
-}
-
-/// Why a clean stop failed. All events are durable; the next start takes longer.
-#[derive(Debug, thiserror::Error)]
-pub enum CloseError {
-    /// The disk refused.
-    #[error("cannot {doing} the outbox")]
-    Disk {
-        /// What was tried.
-        doing: &'static str,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// The buffer could not be made durable.
-    #[error("cannot make the outbox's buffer durable")]
-    Buffer(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It was closed before.
-    #[error("the outbox is closed")]
-    Stopped,
-}
-
-/// The answer to an append that is still to come: the mark of its last event, once that is durable.
-#[derive(Debug)]
-pub struct Ticket {
-    answer: oneshot::Receiver<Result<Mark, AppendError>>,
-}
-
-impl Ticket {
-    /// Blocks until the event is durable or refused; not for async code, which awaits the ticket.
-    ///
-    /// # Errors
-    /// [`AppendError`]; the event was then not kept.
-    pub fn wait(self) -> Result<Mark, AppendError> {
-        self.answer
-            .blocking_recv()
-            .unwrap_or(Err(AppendError::Stopped))
-    }
-}
-
-impl Future for Ticket {
-    type Output = Result<Mark, AppendError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer)
-            .poll(context)
-            .map(|answer| answer.unwrap_or(Err(AppendError::Stopped)))
-    }
 }
 
 /// The terminal's durable queue. Clones are handles to the same one; when the last goes without

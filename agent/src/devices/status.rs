@@ -187,11 +187,13 @@ impl Lamp {
         });
     }
 
-    /// Keeps an error that leaves the port as it is.
+    /// Keeps an error that leaves the port as it is; the same one again is not logged again.
     pub(crate) fn note_error(&self, error: String) {
         self.status.send_if_modified(|status| {
-            tracing::warn!(device = status.name, kind = status.kind.as_str(), "{error}");
-            status.last_error = Some(error);
+            if status.last_error.as_ref() != Some(&error) {
+                tracing::warn!(device = status.name, kind = status.kind.as_str(), "{error}");
+                status.last_error = Some(error);
+            }
             false
         });
     }

@@ -15,6 +15,7 @@ mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod yard;
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,14 +29,11 @@ use tillbind_protocol::ids::Seq;
 pub(crate) use scan::{Found, Reach, Scan, Source};
 pub(crate) use segment::event_place;
 use segment::{Batch, HEADER_BYTES, RECORD_HEADER_BYTES, Salt, SegmentHeader, TERMINATOR};
+pub(crate) use yard::Yard;
+use yard::{SPARES_MAX, forget};
 
-use crate::storage::disk::{Disk, DiskFile};
+use crate::storage::disk::DiskFile;
 use crate::vault::Random;
-
-/// Spare segments kept for reuse; more would only hold disk that others could use.
-const SPARES_MAX: usize = 2;
-/// A segment being filled with zeros; it gets its name once it is whole.
-const FRESH_NAME: &str = "fresh";
 
 /// A commit that failed; its events are not durable and their numbers are not used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -63,14 +61,6 @@ pub(crate) struct JournalStats {
     pub(crate) disk_bytes: u64,
     pub(crate) syncs: u64,
     pub(crate) bytes_written: u64,
-}
-
-/// Where spare and damaged segments go.
-#[derive(Debug, Clone)]
-pub(crate) struct Yard {
-    pub(crate) spare_dir: PathBuf,
-    pub(crate) damaged_dir: PathBuf,
-    pub(crate) segment_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -150,7 +140,7 @@ impl Journal {
                 });
             }
         }
-        let spares = usable_spares(&*disk, &yard)?;
+        let spares = yard.usable_spares(&*disk)?;
         let segments: VecDeque<_> = scan
             .segments
             .into_iter()
@@ -246,7 +236,7 @@ impl Journal {
             Some(spare) if bytes == self.yard.segment_bytes => spare,
             unused => {
                 self.spares.extend(unused);
-                self.make_spare(bytes)?
+                self.yard.make_fresh(&*disk, bytes)?
             }
         };
         let path = self.source.dir.join(scan::segment_name(header.number));
@@ -287,17 +277,6 @@ impl Journal {
         Ok(())
     }
 
-    fn make_spare(&self, bytes: u64) -> io::Result<PathBuf> {
-        let disk = &self.source.disk;
-        let path = self.yard.spare_dir.join(FRESH_NAME);
-        let filled = disk.create(&path).and_then(|file| file.fill_zero(bytes));
-        if let Err(e) = filled {
-            forget(&**disk, &path);
-            return Err(e);
-        }
-        Ok(path)
-    }
-
     /// Returns whether the next segment should be made ahead: making it takes far longer than a commit.
     pub(crate) fn wants_spare(&self) -> bool {
         let is_half_full = |active: &Active| active.offset > active.bytes / 2;
@@ -307,7 +286,7 @@ impl Journal {
     /// Makes a spare segment.
     pub(crate) fn make_spare_ahead(&mut self) -> io::Result<()> {
         let disk = Arc::clone(&self.source.disk);
-        let fresh = self.make_spare(self.yard.segment_bytes)?;
+        let fresh = self.yard.make_fresh(&*disk, self.yard.segment_bytes)?;
         disk.open(&fresh)?.sync_data()?;
         let spare = self
             .yard
@@ -321,10 +300,11 @@ impl Journal {
 
     /// Stages a group for the next commit. The caller has made room for it.
     pub(crate) fn stage(&mut self, records: &[Vec<u8>]) {
-        let Some(active) = &self.active else {
-            debug_assert!(false, "make_room comes before stage");
-            return;
-        };
+        // To go on without a segment would promise what is not kept: better no outbox at all.
+        let active = self
+            .active
+            .as_ref()
+            .expect("every caller makes room before it stages");
         let staging = &mut self.staging;
         let batch = Batch {
             epoch: self.source.epoch,
@@ -364,12 +344,13 @@ impl Journal {
 
     /// Makes all that is staged durable by one write and one sync.
     pub(crate) fn commit(&mut self) -> Result<(), CommitError> {
-        let Some(active) = &mut self.active else {
-            return Ok(());
-        };
         if self.staging.records.is_empty() {
             return Ok(());
         }
+        let active = self
+            .active
+            .as_mut()
+            .expect("what is staged was staged for a segment");
         let bytes = &mut self.staging.bytes;
         let length = bytes.len();
         bytes.extend_from_slice(&TERMINATOR);
@@ -475,28 +456,4 @@ fn settle_last_write(file: &dyn DiskFile, scan: &Scan) -> io::Result<()> {
     file.read_at(&mut bytes[..kept], begin)?;
     file.write_at(&bytes, begin)?;
     file.sync_data()
-}
-
-/// Returns the spares that can be used; half-made ones and those of another size are removed.
-fn usable_spares(disk: &dyn Disk, yard: &Yard) -> io::Result<Vec<PathBuf>> {
-    let mut spares = Vec::new();
-    for name in disk.list(&yard.spare_dir)? {
-        let path = yard.spare_dir.join(&name);
-        let fits = disk.open(&path)?.length()? == yard.segment_bytes;
-        if fits && name != FRESH_NAME && spares.len() < SPARES_MAX {
-            spares.push(path);
-        } else {
-            forget(disk, &path);
-        }
-    }
-    Ok(spares)
-}
-
-/// Removes a file that no longer matters; what remains of it is found and set aside at the next start.
-fn forget(disk: &dyn Disk, path: &Path) {
-    if let Err(error) = disk.remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "cannot remove a file of the journal");
-    }
 }

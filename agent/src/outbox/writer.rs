@@ -264,13 +264,13 @@ impl Writer {
     }
 
     fn tidy_up(&mut self, idle: bool) {
-        if self.tidy.buffer {
-            self.tidy_buffer();
-        } else if self.tidy.segments {
+        if self.tidy.segments {
             self.tidy.segments = false;
             if let Err(error) = self.release_segments() {
                 tracing::warn!(%error, "acknowledged segments stay until the next acknowledgement");
             }
+        } else if self.tidy.buffer {
+            self.tidy_buffer();
         } else if idle && self.tidy.spare {
             self.tidy.spare = false;
             if let Err(error) = self.journal.make_spare_ahead() {

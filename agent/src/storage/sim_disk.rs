@@ -76,6 +76,8 @@ struct State {
     failing_writes: u32,
     failing_syncs: u32,
     syncs: u64,
+    /// The power is cut, with a seed, once so many more calls were made.
+    cut_after: Option<(u64, u64)>,
 }
 
 impl State {
@@ -84,49 +86,7 @@ impl State {
         self.pending_names.push(change);
     }
 
-    fn take_space(&mut self, bytes: u64) -> io::Result<()> {
-        if let Some(left) = &mut self.space_left {
-            *left = left
-                .checked_sub(bytes)
-                .ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))?;
-        }
-        Ok(())
-    }
-}
-
-/// The disk, as one life of the machine sees it; clones are the same one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SimDisk {
-    state: Arc<Mutex<State>>,
-    /// Power cuts before this life: after the next one, every call fails.
-    power_cuts: u64,
-}
-
-impl SimDisk {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
-    }
-
-    /// Returns the state while this life's power is on.
-    fn powered(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.state();
-        if state.power_cuts == self.power_cuts {
-            Ok(state)
-        } else {
-            Err(io::Error::other("the power was cut"))
-        }
-    }
-
-    /// Returns the disk for the life after the last power cut.
-    pub(crate) fn revived(&self) -> Self {
-        Self {
-            state: Arc::clone(&self.state),
-            power_cuts: self.state().power_cuts,
-        }
-    }
-
-    /// Cuts the power: this life's disk and its files fail from now on.
-    pub(crate) fn cut_power(&self, seed: u64) {
+    fn cut_power(&mut self, seed: u64) {
         let mut chance = blake3::Hasher::new()
             .update(&seed.to_le_bytes())
             .finalize_xof();
@@ -135,7 +95,8 @@ impl SimDisk {
             chance.fill(&mut bytes);
             u64::from_le_bytes(bytes) % below
         };
-        let mut state = self.state();
+        let state = self;
+        state.cut_after = None;
         state.power_cuts += 1;
         let changes = std::mem::take(&mut state.pending_names);
         let kept = draw(changes.len() as u64 + 1) as usize;
@@ -167,6 +128,70 @@ impl SimDisk {
             }
             inode.current = inode.durable.clone();
         }
+    }
+
+    fn take_space(&mut self, bytes: u64) -> io::Result<()> {
+        if let Some(left) = &mut self.space_left {
+            *left = left
+                .checked_sub(bytes)
+                .ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))?;
+        }
+        Ok(())
+    }
+}
+
+/// The disk, as one life of the machine sees it; clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SimDisk {
+    state: Arc<Mutex<State>>,
+    /// Power cuts before this life: after the next one, every call fails.
+    power_cuts: u64,
+}
+
+impl SimDisk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Returns the state while this life's power is on.
+    fn powered(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        match &mut state.cut_after {
+            Some((0, seed)) => {
+                let seed = *seed;
+                state.cut_power(seed);
+            }
+            Some((calls, _)) => *calls -= 1,
+            None => {}
+        }
+        if state.power_cuts == self.power_cuts {
+            Ok(state)
+        } else {
+            Err(io::Error::other("the power was cut"))
+        }
+    }
+
+    /// Returns the disk for the life after the last power cut.
+    pub(crate) fn revived(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            power_cuts: self.state().power_cuts,
+        }
+    }
+
+    /// Cuts the power: this life's disk and its files fail from now on.
+    pub(crate) fn cut_power(&self, seed: u64) {
+        self.state().cut_power(seed);
+    }
+
+    /// Cuts the power after so many more calls.
+    pub(crate) fn cut_power_after(&self, calls: u64, seed: u64) {
+        self.state().cut_after = Some((calls, seed));
+    }
+
+    /// Returns whether the power was cut since this life began.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.state().power_cuts != self.power_cuts
     }
 
     /// Leaves so many bytes for new files to grow by; none for all they want.

@@ -1,0 +1,243 @@
+//! Terminals: who they are, whether they may sync, and how they are.
+//!
+//! A certificate counts while its serial number is the terminal's current or pending one. A renewed
+//! certificate is pending until the terminal first uses it, so that a lost answer locks nobody out.
+//! Enrolling the same store and workstation again makes a new terminal and marks the former one
+//! superseded: a replaced till may still be selling, so it stays welcome until it is revoked.
+
+use sea_orm::ConnectionTrait;
+use tillbind_protocol::exchange::Hello;
+use tillbind_protocol::ids::{Epoch, StoreId, TerminalId, WorkstationId};
+
+use crate::audit::{self, Entry};
+use crate::plain_text::plain_text;
+use crate::store::statement::{execute, row};
+use crate::store::{Store, StoreError};
+use crate::values;
+
+/// How often the time of last contact is written for a terminal that only polls, in milliseconds:
+/// what headquarters sees is at most this much behind.
+pub const SEEN_GRAIN_MS: i64 = 15_000;
+/// Longest version and machine fingerprint that are kept, in bytes.
+const HELLO_TEXT_BYTES_MAX: usize = 128;
+
+/// What is known of a terminal that asks for something.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    /// Its name.
+    pub id: TerminalId,
+    /// Its store.
+    pub store: StoreId,
+    /// Its workstation.
+    pub workstation: WorkstationId,
+    /// Serial number of its certificate.
+    pub serial: String,
+    /// Serial number of the certificate that will replace it.
+    pub serial_pending: Option<String>,
+    /// Fingerprint of the machine that enrolled.
+    pub machine: String,
+    /// When it was revoked.
+    pub revoked_ms: Option<i64>,
+    /// When it was last written down as seen.
+    pub last_seen_ms: Option<i64>,
+    /// The epoch with which it was.
+    pub epoch: Option<Epoch>,
+}
+
+/// How a certificate stands with its terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It may sync.
+    Current,
+    /// It may sync, and from now on its former certificate may not.
+    Renewed,
+    /// It was revoked, or never issued by this database.
+    Barred,
+}
+
+/// Judges a certificate of our CA by its serial number.
+pub fn standing(terminal: &Terminal, serial: &str) -> Standing {
+    if terminal.revoked_ms.is_some() {
+        return Standing::Barred;
+    }
+    if terminal.serial_pending.as_deref() == Some(serial) {
+        return Standing::Renewed;
+    }
+    if terminal.serial == serial {
+        return Standing::Current;
+    }
+    Standing::Barred
+}
+
+/// Finds a terminal.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(
+    on: &impl ConnectionTrait,
+    id: &TerminalId,
+) -> Result<Option<Terminal>, StoreError> {
+    let sql =
+        "SELECT store, workstation, serial, serial_pending, machine, revoked_ms, last_seen_ms,
+        epoch FROM terminals WHERE terminal = $1";
+    let Some(row) = row(on, "look up a terminal", sql, values![id.as_str()]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Terminal {
+        id: id.clone(),
+        store: row.parsed(0)?,
+        workstation: row.parsed(1)?,
+        serial: row.text(2)?,
+        serial_pending: row.text_opt(3)?,
+        machine: row.text(4)?,
+        revoked_ms: row.int_opt(5)?,
+        last_seen_ms: row.int_opt(6)?,
+        epoch: match row.text_opt(7)? {
+            Some(_) => Some(row.parsed(7)?),
+            None => None,
+        },
+    }))
+}
+
+/// Makes the pending certificate the only one.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn adopt_renewed(
+    on: &impl ConnectionTrait,
+    id: &TerminalId,
+    serial: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE terminals SET serial = $2, serial_pending = NULL
+        WHERE terminal = $1 AND serial_pending = $2";
+    let values = values![id.as_str(), serial];
+    execute(on, "adopt a renewed certificate", sql, values).await?;
+    Ok(())
+}
+
+/// Writes down that a terminal was in touch, and how it is if it told.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn note_seen(
+    on: &impl ConnectionTrait,
+    id: &TerminalId,
+    epoch: Epoch,
+    hello: Option<&Hello>,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let operation = "note a terminal's contact";
+    let Some(hello) = hello else {
+        let sql = "UPDATE terminals SET last_seen_ms = $2, epoch = $3 WHERE terminal = $1";
+        let values = values![id.as_str(), now_ms, epoch.to_string()];
+        execute(on, operation, sql, values).await?;
+        return Ok(());
+    };
+    let sql = "UPDATE terminals SET last_seen_ms = $2, epoch = $3, version = $4,
+        outbox_events = $5, clock_offset_ms = $6, refused_ms = NULL, refused_reason = NULL
+        WHERE terminal = $1";
+    let values = values![
+        id.as_str(),
+        now_ms,
+        epoch.to_string(),
+        plain_text(&hello.version, HELLO_TEXT_BYTES_MAX),
+        i64::try_from(hello.outbox_events).unwrap_or(i64::MAX),
+        hello.clock_offset_ms,
+    ];
+    execute(on, operation, sql, values).await?;
+    Ok(())
+}
+
+/// Writes down that a terminal's identity turned up on another machine: headquarters sees it at the
+/// terminal, and the trail keeps its first occurrence.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn note_cloned(
+    store: &Store,
+    id: &TerminalId,
+    machine: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let tx = store.begin().await?;
+    let machine = plain_text(machine, HELLO_TEXT_BYTES_MAX);
+    let reason = format!("its identity was used on another machine ({machine})");
+    let sql = "UPDATE terminals SET refused_ms = $2, refused_reason = $3
+        WHERE terminal = $1 AND (refused_reason IS NULL OR refused_reason <> $3)";
+    let values = values![id.as_str(), now_ms, reason.clone()];
+    let fresh = execute(&*tx, "note a cloned terminal", sql, values).await?;
+    if fresh > 0 {
+        let entry = Entry {
+            actor: &format!("terminal:{id}"),
+            action: "terminal.cloned",
+            subject: id.as_str(),
+            detail: &reason,
+        };
+        audit::write(&*tx, &entry, now_ms).await?;
+    }
+    tx.commit().await
+}
+
+/// Revokes a terminal: from the next request on it may not sync. Returns whether there is such a
+/// terminal.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn revoke(
+    store: &Store,
+    id: &TerminalId,
+    actor: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let tx = store.begin().await?;
+    let sql = "UPDATE terminals SET revoked_ms = COALESCE(revoked_ms, $2) WHERE terminal = $1";
+    let values = values![id.as_str(), now_ms];
+    let found = execute(&*tx, "revoke a terminal", sql, values).await? > 0;
+    if found {
+        let entry = Entry {
+            actor,
+            action: "terminal.revoked",
+            subject: id.as_str(),
+            detail: "",
+        };
+        audit::write(&*tx, &entry, now_ms).await?;
+    }
+    tx.commit().await?;
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terminal() -> Terminal {
+        Terminal {
+            id: TerminalId::new("t1").unwrap(),
+            store: StoreId::new("S").unwrap(),
+            workstation: WorkstationId::new("W").unwrap(),
+            serial: "40".into(),
+            serial_pending: Some("41".into()),
+            machine: "m".into(),
+            revoked_ms: None,
+            last_seen_ms: None,
+            epoch: None,
+        }
+    }
+
+    #[test]
+    fn a_renewed_certificate_and_its_predecessor_both_count_until_the_new_one_is_used() {
+        assert_eq!(standing(&terminal(), "40"), Standing::Current);
+        assert_eq!(standing(&terminal(), "41"), Standing::Renewed);
+        assert_eq!(standing(&terminal(), "42"), Standing::Barred);
+    }
+
+    #[test]
+    fn a_revoked_terminal_is_barred_with_every_certificate() {
+        let revoked = Terminal {
+            revoked_ms: Some(1),
+            ..terminal()
+        };
+        assert_eq!(standing(&revoked, "40"), Standing::Barred);
+        assert_eq!(standing(&revoked, "41"), Standing::Barred);
+    }
+}

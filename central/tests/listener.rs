@@ -1,0 +1,281 @@
+//! The sync listener as a terminal meets it: TLS with and without certificates, refusals, polls, the
+//! database away and back, and an end in time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/postgres.rs"]
+#[expect(dead_code, reason = "the story's databases are of no use here")]
+#[expect(clippy::print_stderr, reason = "a part that is left out must say so")]
+mod postgres;
+#[path = "support/service.rs"]
+mod service;
+#[path = "support/till.rs"]
+#[expect(dead_code, reason = "the story's tills can do more")]
+mod till;
+
+use std::time::Duration;
+
+use postgres::Cluster;
+use service::{Service, refused, taken};
+use till::{Till, hello};
+use tillbind_central::members::create_account;
+use tillbind_protocol::enrol::{self, EnrolRequest, EnrolResponse};
+use tillbind_protocol::exchange::{self, ExchangeRequest, Verdict};
+use tillbind_protocol::replica::{Change, Cursor};
+
+/// A request of which central knows nothing yet, with keys to be sent.
+fn fresh(till: &Till) -> ExchangeRequest {
+    ExchangeRequest {
+        keys: 0,
+        ..till.all()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_till_enrols_sends_and_hears_back() {
+    let service = Service::start("sqlite").await;
+    let (identity, pem) = service.enrol("W1").await;
+    assert_eq!(identity.workstation.as_str(), "W1");
+    let client = service.client(Some(&pem));
+    let mut till = Till::new(7);
+    till.scan("2900000000017");
+    till.sale("1", 1_000, Some("2900000000017"));
+    let request = ExchangeRequest {
+        hello: Some(hello("machine-1")),
+        ..fresh(&till)
+    };
+    let response = service.exchange(&client, &request).await;
+    assert_eq!(
+        (response.verdict, response.acked),
+        (Verdict::Ok, till.head())
+    );
+    assert!(response.received_ms <= response.sent_ms && response.received_ms > 1_700_000_000_000);
+    assert_eq!(response.keys.unwrap().keys.len(), 1);
+    let waiting = ExchangeRequest {
+        wait_ms: 5_000,
+        ..till.poll()
+    };
+    let page = service.exchange(&client, &waiting).await.page.unwrap();
+    assert!(matches!(&page.changes[..], [Change::Card(card)] if card.points == 10));
+    let poll = ExchangeRequest {
+        cursor: page.to,
+        ..till.poll()
+    };
+    let quiet = service.exchange(&client, &poll).await;
+    assert!(quiet.page.is_none() && quiet.keys.is_none());
+
+    let key = rcgen::KeyPair::generate().unwrap();
+    let csr = rcgen::CertificateParams::default();
+    let mut renewal = EnrolRequest {
+        secret: String::new(),
+        csr_pem: csr.serialize_request(&key).unwrap().pem().unwrap(),
+        machine: "machine-2".into(),
+        version: "0.1.0".into(),
+    };
+    let copied = service.post(&client, enrol::RENEW_PATH, &renewal).await;
+    assert_eq!(refused(copied).await, (403, "cloned".into()));
+    renewal.machine = "machine-1".into();
+    let renewed = service.post(&client, enrol::RENEW_PATH, &renewal).await;
+    let renewed: EnrolResponse = taken(renewed).await;
+    assert_eq!(renewed.terminal, identity.terminal);
+    // The former certificate counts until the new one is used, and not after.
+    assert_eq!(service.exchange(&client, &poll).await.verdict, Verdict::Ok);
+    let pem = format!("{}{}", renewed.certificate_pem, key.serialize_pem());
+    let next = service.client(Some(&pem));
+    assert_eq!(service.exchange(&next, &poll).await.verdict, Verdict::Ok);
+    let former = service.post(&client, exchange::PATH, &poll).await;
+    assert_eq!(refused(former).await, (403, "revoked".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_certificate_of_ours_or_a_revoked_one_gets_nothing() {
+    let service = Service::start("sqlite").await;
+    let mut till = Till::new(7);
+    till.scan("2900000000017");
+    let nobody = service.client(None);
+    let answer = service.post(&nobody, exchange::PATH, &till.all()).await;
+    assert_eq!(refused(answer).await, (401, "no_certificate".into()));
+    let elsewhere = service.post(&nobody, "/metrics", &till.all()).await;
+    assert_eq!(refused(elsewhere).await.0, 404);
+
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::default()
+        .self_signed(&key)
+        .unwrap();
+    let foreign = service.client(Some(&format!("{}{}", own.pem(), key.serialize_pem())));
+    let shut = service
+        .try_post(&foreign, exchange::PATH, &till.all())
+        .await;
+    assert!(shut.is_err(), "{shut:?}");
+
+    let (identity, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    assert_eq!(
+        service.exchange(&client, &till.all()).await.verdict,
+        Verdict::Ok
+    );
+    service.revoke(&identity.terminal).await;
+    let revoked = service.post(&client, exchange::PATH, &till.all()).await;
+    assert_eq!(refused(revoked).await, (403, "revoked".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_identity_a_foreign_version_and_a_flood_are_refused_in_words() {
+    let service = Service::start("sqlite").await;
+    let (identity, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    let mut till = Till::new(7);
+    till.scan("2900000000017");
+    let copied = ExchangeRequest {
+        hello: Some(hello("machine-2")),
+        ..till.all()
+    };
+    let answer = service.exchange(&client, &copied).await;
+    let Verdict::Refused { reason } = answer.verdict else {
+        panic!("{:?}", answer.verdict);
+    };
+    assert!(reason.contains(identity.terminal.as_str()), "{reason}");
+    assert_eq!(answer.acked.seq.0, 0);
+
+    let newer = ExchangeRequest {
+        v: exchange::CURRENT + 1,
+        ..till.all()
+    };
+    let answer = service.post(&client, exchange::PATH, &newer).await;
+    assert_eq!(refused(answer).await, (426, "version".into()));
+    let bomb = vec![" ".repeat(1_024); 8_192];
+    let answer = service.post(&client, exchange::PATH, &bomb).await;
+    assert_eq!(refused(answer).await, (413, "too_large".into()));
+
+    let guess = EnrolRequest {
+        secret: "guess".into(),
+        csr_pem: "x".into(),
+        machine: "m".into(),
+        version: "v".into(),
+    };
+    let nobody = service.client(None);
+    let mut words = Vec::new();
+    for _ in 0..=tillbind_central::enrolment::flood::FAILURES_MAX {
+        let answer = service.post(&nobody, enrol::PATH, &guess).await;
+        words.push(refused(answer).await);
+    }
+    assert_eq!(words.first().unwrap(), &(403, "unknown_token".to_owned()));
+    assert_eq!(words.last().unwrap(), &(429, "busy".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_poll_hears_of_a_change_within_a_second_and_the_end_is_not_held_up() {
+    let service = Service::start("sqlite").await;
+    let (_, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    let till = Till::new(7);
+    let poll = |cursor: Cursor| ExchangeRequest {
+        cursor,
+        wait_ms: 15_000,
+        ..till.poll()
+    };
+    let request = poll(Cursor::default());
+    let held = service.exchange(&client, &request);
+    let changed = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let account = "tmall:1".parse().unwrap();
+        create_account(&service.central.store, &account, Some("林"), "cli:t", 1)
+            .await
+            .unwrap();
+        tillbind_central::clock::now_ms()
+    };
+    let (response, changed_ms) = tokio::join!(held, changed);
+    assert!(response.sent_ms - changed_ms < 1_000);
+    let page = response.page.unwrap();
+    assert!(matches!(&page.changes[..], [Change::Member(_)]));
+
+    let request = poll(page.to);
+    let path = exchange::PATH;
+    let packed = zstd::bulk::compress(&serde_json::to_vec(&request).unwrap(), 3).unwrap();
+    let held = client
+        .post(format!("{}{path}", service.base))
+        .header("content-encoding", "zstd")
+        .body(packed)
+        .send();
+    let held = tokio::spawn(held);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let took = service.stop().await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(held.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_goes_away_and_comes_back_costs_no_event_and_no_restart() {
+    let Some(cluster) = Cluster::start_own() else {
+        return;
+    };
+    let service = Service::start(&cluster.database()).await;
+    let (_, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    let mut till = Till::new(7);
+    till.sale("1", 1_000, None);
+    service.exchange(&client, &till.all()).await;
+    cluster.stop();
+    till.sale("2", 1_000, None);
+    let away = service
+        .post(&client, exchange::PATH, &till.batch(2..=2))
+        .await;
+    assert_eq!(refused(away).await, (503, "unavailable".into()));
+    cluster.start();
+    let back = async {
+        loop {
+            let answer = service
+                .post(&client, exchange::PATH, &till.batch(2..=2))
+                .await;
+            if answer.status() == 200 {
+                return answer;
+            }
+        }
+    };
+    let back = tokio::time::timeout(Duration::from_secs(15), back).await;
+    let back: exchange::ExchangeResponse = taken(back.unwrap()).await;
+    assert_eq!((back.verdict, back.acked), (Verdict::Ok, till.head()));
+    let resent = service.exchange(&client, &till.all()).await;
+    assert_eq!(resent.acked, till.head());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_beyond_the_bound_is_told_to_slow_down_and_nobody_gets_an_error() {
+    let service = Service::start_with("sqlite", "intakes_max = 1").await;
+    let (_, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    let mut till = Till::new(7);
+    till.scan("2900000000017");
+    service.exchange(&client, &till.all()).await;
+    till.scan("2900000000024");
+    // Whoever writes holds the line up.
+    let slow = service.central.store.begin().await.unwrap();
+    let request = till.all();
+    let crowd: Vec<_> = (0..7)
+        .map(|_| service.exchange(&client, &request))
+        .collect();
+    let crowd = futures_util::future::join_all(crowd);
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        slow.rollback().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(crowd, release);
+    let (mut taken, mut slowed) = (0, 0);
+    for answer in answers {
+        match answer.verdict {
+            Verdict::Ok => {
+                assert_eq!(answer.acked, till.head());
+                taken += 1;
+            }
+            Verdict::SlowDown { for_ms } => {
+                assert!((500..5_000).contains(&for_ms), "{for_ms}");
+                slowed += 1;
+            }
+            verdict @ (Verdict::Rewind { .. } | Verdict::Fork { .. } | Verdict::Refused { .. }) => {
+                panic!("{verdict:?}");
+            }
+        }
+    }
+    assert_eq!((taken, slowed), (1, 6));
+    assert_eq!(service.exchange(&client, &request).await.acked, till.head());
+}

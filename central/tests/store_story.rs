@@ -1,0 +1,70 @@
+//! One story over both engines: what terminals send, in every order and with every mishap, ends in
+//! the same books.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "a part that is left out must say so")]
+
+#[expect(dead_code, reason = "the listener's tests need the rest")]
+mod support;
+
+mod story {
+    pub(crate) mod binding;
+    pub(crate) mod crash;
+    pub(crate) mod enrolment;
+    pub(crate) mod intake;
+    pub(crate) mod pages;
+    pub(crate) mod sales;
+    pub(crate) mod start;
+}
+
+/// Tells every part of the story over both engines.
+macro_rules! over_both_engines {
+    ($($part:ident :: $name:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let bench = crate::support::Bench::sqlite().await.unwrap();
+                    crate::story::$part::$name(&bench).await;
+                    bench.assert_books_balance().await;
+                }
+            )*
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let Some(bench) = crate::support::Bench::postgres().await else {
+                        return;
+                    };
+                    crate::story::$part::$name(&bench).await;
+                    bench.assert_books_balance().await;
+                }
+            )*
+        }
+    };
+}
+
+over_both_engines! {
+    start::many_processes_may_start_at_once_on_an_installation,
+    start::a_database_of_a_newer_program_is_left_alone,
+    enrolment::a_token_buys_one_identity_and_the_same_till_may_ask_again,
+    enrolment::a_renewed_certificate_replaces_its_predecessor_when_it_is_first_used,
+    intake::a_batch_is_taken_once_however_often_it_is_sent,
+    intake::a_hole_is_asked_for_and_a_notice_explains_it,
+    intake::a_rolled_back_till_forks_and_both_histories_are_kept,
+    intake::a_poison_record_stops_nothing_and_can_be_mended,
+    intake::a_value_that_the_database_refuses_goes_to_quarantine_alone,
+    sales::one_sale_told_by_two_sources_is_one_sale_and_earns_once,
+    sales::a_void_takes_back_what_its_sale_earned_from_whoever_holds_the_card_now,
+    sales::a_card_scanned_after_the_sale_earns_its_points,
+    binding::a_confirmed_binding_moves_what_the_card_had_earned_once,
+    binding::the_first_of_many_requests_stands_and_the_second_opens_a_dispute,
+    binding::a_dispute_settled_to_the_claimant_moves_the_card_and_its_earnings,
+    binding::two_platforms_of_one_person_become_one_member,
+    binding::bad_evidence_is_rejected_with_its_reason,
+    pages::a_snapshot_is_resumed_at_any_page_and_followed_by_changes,
+    pages::a_foreign_cursor_starts_over,
+    pages::no_change_is_missed_while_others_write,
+    crash::a_crash_at_any_moment_leaves_nothing_twice,
+}

@@ -1,0 +1,61 @@
+use std::error::Error;
+
+use tillbind_central::ca::CertificateAuthority;
+use tillbind_central::keys;
+use tillbind_central::store::Store;
+use tillbind_central::store::statement::execute;
+
+use crate::support::Bench;
+use crate::support::till::NOW_MS;
+
+async fn again(bench: &Bench, history: &str) -> Result<Store, String> {
+    let opened = Store::open(&bench.database, bench.data_dir.path(), history).await;
+    opened.map_err(|e| format!("{e}: {}", e.source().unwrap()))
+}
+
+async fn run(bench: &Bench, sql: &str) {
+    let tx = bench.store.begin().await.unwrap();
+    execute(&*tx, "prepare", sql, vec![]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+pub(crate) async fn many_processes_may_start_at_once_on_an_installation(bench: &Bench) {
+    // As new: no table, no key.
+    let all = if is_sqlite(bench) { "" } else { " CASCADE" };
+    for row in bench.rows(tables(bench)).await {
+        run(bench, &format!("DROP TABLE {}{all}", row.text(0).unwrap())).await;
+    }
+    std::fs::remove_file(bench.data_dir.path().join("member-code.key")).unwrap();
+    std::fs::remove_file(bench.data_dir.path().join("ca.pem")).unwrap();
+    std::fs::remove_file(bench.data_dir.path().join("ca.key")).unwrap();
+    let start = async |n: usize| {
+        let store = again(bench, &format!("h{n}")).await.unwrap();
+        keys::ensure(&store, &bench.data_dir, NOW_MS).await.unwrap();
+        let ca = CertificateAuthority::open(&bench.data_dir, NOW_MS).unwrap();
+        (store.history().await.unwrap(), ca.sha256())
+    };
+    let (a, b, c, d) = tokio::join!(start(1), start(2), start(3), start(4));
+    assert!(a == b && b == c && c == d, "{a:?} {b:?} {c:?} {d:?}");
+    assert_eq!(bench.number("SELECT COUNT(*) FROM keys").await, 1);
+}
+
+fn is_sqlite(bench: &Bench) -> bool {
+    bench.database == tillbind_central::config::DatabaseConfig::Sqlite
+}
+
+fn tables(bench: &Bench) -> &'static str {
+    if is_sqlite(bench) {
+        // Children before parents.
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+         ORDER BY name = 'members', name"
+    } else {
+        "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"
+    }
+}
+
+pub(crate) async fn a_database_of_a_newer_program_is_left_alone(bench: &Bench) {
+    run(bench, "INSERT INTO schema_version (version) VALUES (9999)").await;
+    let error = again(bench, "h").await.unwrap_err();
+    assert!(error.contains("9999") && error.contains("newer"), "{error}");
+    assert!(!error.contains("host="), "{error}");
+}

@@ -1,0 +1,143 @@
+//! A terminal as central sees it: records, chain marks and requests.
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tillbind_protocol::chain::Mark;
+use tillbind_protocol::exchange::{Batch, CURRENT, ExchangeRequest, GapNotice, Hello};
+use tillbind_protocol::ids::{Epoch, Seq};
+use tillbind_protocol::replica::Cursor;
+
+/// When the tests take place, in milliseconds.
+pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
+
+/// A till's outbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Till {
+    pub(crate) epoch: Epoch,
+    records: Vec<String>,
+    marks: Vec<Mark>,
+}
+
+impl Till {
+    pub(crate) fn new(epoch: u64) -> Self {
+        let epoch = Epoch(epoch);
+        Self {
+            epoch,
+            records: Vec::new(),
+            marks: vec![Mark::genesis(epoch)],
+        }
+    }
+
+    /// Records text as it is and returns its place.
+    pub(crate) fn raw(&mut self, record: &str) -> u64 {
+        let mark = self.head().next(record.as_bytes());
+        self.marks.push(mark);
+        self.records.push(record.to_owned());
+        mark.seq.0
+    }
+
+    /// Records an event at [`NOW_MS`].
+    pub(crate) fn event(&mut self, kind: &str, body: Value) -> u64 {
+        let record = json!({"at": NOW_MS, "off": 0, "unc": 5, "kind": kind, "body": body});
+        self.raw(&record.to_string())
+    }
+
+    pub(crate) fn sale(&mut self, sequence: &str, total_minor: i64, card: Option<&str>) -> u64 {
+        self.event("transaction", sale(sequence, total_minor, card))
+    }
+
+    pub(crate) fn scan(&mut self, card: &str) -> u64 {
+        let body = json!({"code": "member_card", "device": "d", "card": card, "card_kind": "ean"});
+        self.event("scan", body)
+    }
+
+    pub(crate) fn bind(&mut self, id: &str, card: &str, account: &str, code: &str) -> u64 {
+        let body = json!({"id": id, "card": card, "card_kind": "ean", "account": account,
+            "evidence": {"type": "member-code", "code": code}});
+        self.event("binding_requested", body)
+    }
+
+    pub(crate) fn head(&self) -> Mark {
+        *self.marks.last().unwrap()
+    }
+
+    pub(crate) fn mark(&self, seq: u64) -> Mark {
+        self.marks[usize::try_from(seq).unwrap()]
+    }
+
+    /// Drops what was recorded after a place, as a restored disk does.
+    pub(crate) fn roll_back(&mut self, seq: u64) {
+        let seq = usize::try_from(seq).unwrap();
+        self.records.truncate(seq);
+        self.marks.truncate(seq + 1);
+    }
+
+    pub(crate) fn poll(&self) -> ExchangeRequest {
+        ExchangeRequest {
+            v: CURRENT,
+            epoch: self.epoch,
+            acked: Mark::genesis(self.epoch),
+            head: self.head(),
+            batch: None,
+            gap: None,
+            cursor: Cursor::default(),
+            keys: u32::MAX,
+            wait_ms: 0,
+            at_ms: NOW_MS,
+            hello: None,
+        }
+    }
+
+    /// A request with the events of some places.
+    pub(crate) fn batch(&self, places: std::ops::RangeInclusive<u64>) -> ExchangeRequest {
+        let first = *places.start();
+        let events = places.map(|seq| {
+            let record = self.records[usize::try_from(seq - 1).unwrap()].clone();
+            RawValue::from_string(record).unwrap()
+        });
+        let before = self.mark(first - 1);
+        ExchangeRequest {
+            acked: before,
+            batch: Some(Batch {
+                first: Seq(first),
+                before: before.chain,
+                events: events.collect(),
+            }),
+            ..self.poll()
+        }
+    }
+
+    pub(crate) fn all(&self) -> ExchangeRequest {
+        self.batch(1..=self.head().seq.0)
+    }
+
+    /// A notice that some places are lost.
+    pub(crate) fn gap(&self, places: std::ops::RangeInclusive<u64>) -> GapNotice {
+        GapNotice {
+            from: Seq(*places.start()),
+            to: Seq(*places.end()),
+            after: self.mark(*places.end()).chain,
+            reason: "the disk lost them".into(),
+        }
+    }
+}
+
+pub(crate) fn sale(sequence: &str, total_minor: i64, card: Option<&str>) -> Value {
+    json!({"store": "S1", "workstation": "W1", "business_day": "2026-09-21",
+        "sequence": sequence, "type": if total_minor < 0 { "return" } else { "sale" },
+        "currency": "CNY", "total_minor": total_minor,
+        "items": [{"line": 1, "item_id": "4901", "description": "茶", "quantity": "1",
+            "unit_price_minor": total_minor, "amount_minor": total_minor}],
+        "tenders": [{"kind": "cash", "amount_minor": total_minor}],
+        "card": card, "card_kind": card.map(|_| "ean"), "source": "tap"})
+}
+
+pub(crate) fn hello(machine: &str) -> Hello {
+    Hello {
+        machine: machine.into(),
+        version: "0.1.0".into(),
+        outbox_events: 3,
+        clock_offset_ms: Some(-250),
+        forked_from: None,
+    }
+}
