@@ -28,14 +28,12 @@ pub mod member_codes;
 
 use std::time::Instant;
 
-use tillbind_protocol::event::{
-    Attribution, BindingRequest, EventBody, RetailTransaction, SaleKey,
-};
-use tillbind_protocol::ids::Seq;
+use tillbind_protocol::event::{Attribution, RetailTransaction, SaleKey};
+use tillbind_protocol::ids::{Epoch, Seq};
 
 pub use basket::{Basket, BasketView, MemberCard};
 pub use known_sales::{KnownSale, KnownSales, Seen};
-pub use member_codes::{MemberCodes, VerifiedCode};
+pub use member_codes::{Binding, MemberCodes, VerifiedCode};
 
 use crate::config::TillConfig;
 
@@ -47,6 +45,15 @@ pub const BINDING_ID_BYTES: usize = 16;
 pub struct Till {
     basket: Basket,
     sales: KnownSales,
+}
+
+/// What follows from a scanned card besides its scan.
+#[derive(Debug, PartialEq)]
+pub struct CardOutcome {
+    /// It belongs to the sale that has just ended.
+    pub attribution: Option<Attribution>,
+    /// It stands beside a member code.
+    pub binding: Option<Binding>,
 }
 
 /// What a sale came to.
@@ -70,41 +77,42 @@ impl Till {
         }
     }
 
-    /// Takes a scanned card and returns the events that follow from it besides the scan.
-    /// `binding_id` is random.
+    /// Takes a scanned card and returns what follows from it besides the scan. `binding_id` is random.
     pub fn handle_card(
         &mut self,
         card: &MemberCard,
         binding_id: [u8; BINDING_ID_BYTES],
         now: Instant,
-    ) -> Vec<EventBody> {
+    ) -> CardOutcome {
         let (sale, code) = self.basket.handle_card(card, now);
-        let mut events = Vec::new();
-        if let Some(sale) = sale {
-            self.sales.handle_card_added(&sale, &card.number);
-            events.push(EventBody::Attribution(Attribution {
+        if let Some(sale) = &sale {
+            self.sales.handle_card_added(sale, &card.number);
+        }
+        CardOutcome {
+            attribution: sale.map(|sale| Attribution {
                 sale,
                 card: card.number.clone(),
                 card_kind: card.kind.clone(),
-            }));
+            }),
+            binding: code.and_then(|code| Binding::new(binding_id, card, &code)),
         }
-        events.extend(
-            code.and_then(|code| member_codes::request(binding_id, card, &code))
-                .map(EventBody::BindingRequested),
-        );
-        events
     }
 
-    /// Takes a verified member code and returns the binding request that follows from it, if a card
-    /// is at hand. `binding_id` is random.
+    /// Takes a verified member code and returns the binding that follows from it, if a card is at
+    /// hand. `binding_id` is random.
     pub fn handle_code(
         &mut self,
         code: VerifiedCode,
         binding_id: [u8; BINDING_ID_BYTES],
         now: Instant,
-    ) -> Option<BindingRequest> {
+    ) -> Option<Binding> {
         let (card, code) = self.basket.handle_code(code, now)?;
-        member_codes::request(binding_id, &card, &code)
+        Binding::new(binding_id, &card, &code)
+    }
+
+    /// Takes note that the POS gave the basket up without a transaction: its card goes with it.
+    pub fn handle_given_up(&mut self) {
+        self.basket.handle_given_up();
     }
 
     /// Takes note of goods or an unknown code: the next basket has begun.
@@ -150,6 +158,16 @@ impl Till {
     /// Returns what the cashier sees.
     pub fn basket(&mut self, now: Instant) -> BasketView {
         self.basket.view(now)
+    }
+
+    /// Takes note that the outbox began a new epoch.
+    pub fn handle_epoch(&mut self, epoch: Epoch) {
+        self.sales.handle_epoch(epoch);
+    }
+
+    /// Returns what is remembered of a sale.
+    pub fn known_sale(&self, key: &SaleKey) -> Option<&KnownSale> {
+        self.sales.get(key)
     }
 
     /// Returns the sales to forget so that memory stays bounded.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tillbind_firmware_bridge::code::CardRules;
 use tillbind_firmware_bridge::money::Currency;
 use tillbind_protocol::backoff::BackoffConfig;
 use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
@@ -99,15 +100,8 @@ impl Reader<'_, '_> {
     }
 
     fn cards(&mut self, cards: file::Cards) -> CardsConfig {
-        for prefix in &cards.member_prefixes {
-            if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_digit()) {
-                self.fault(
-                    At("cards", None, "member_prefixes"),
-                    format!(
-                        "member prefix {prefix:?} cannot be used: write digits, as in \"627598\""
-                    ),
-                );
-            }
+        if let Err(error) = CardRules::new(cards.member_prefixes.iter().cloned()) {
+            self.fault(At("cards", None, "member_prefixes"), error.to_string());
         }
         CardsConfig {
             member_prefixes: cards.member_prefixes,

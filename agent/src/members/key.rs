@@ -50,6 +50,8 @@ pub enum NoteKind {
     FileRead,
     /// A binding requested here and not yet decided.
     Binding,
+    /// A sale recorded here, so that a second source does not record it again.
+    Sale,
     /// Anything else that the terminal must not forget, by name.
     Setting,
 }
@@ -61,6 +63,7 @@ impl NoteKind {
             Self::FileRead => 2,
             Self::Binding => 3,
             Self::Setting => 4,
+            Self::Sale => 5,
         }
     }
 

@@ -139,6 +139,14 @@ impl Basket {
         }
     }
 
+    /// The POS gave the basket up without a transaction.
+    pub(super) fn handle_given_up(&mut self) {
+        self.card = None;
+        self.cards_seen = 0;
+        self.code = None;
+        self.open_sale = None;
+    }
+
     /// A second source named the card of a sale that still waited for one.
     pub(super) fn handle_card_told(&mut self, sale: &SaleKey) {
         if self

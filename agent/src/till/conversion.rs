@@ -164,3 +164,111 @@ fn local_day<Z: TimeZone>(time: Option<SaleTime>, zone: &Z) -> Option<chrono::Na
         SaleTime::Zoned(time) => Some(time.with_timezone(zone).date_naive()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::FixedOffset;
+    use tillbind_firmware_bridge::money::Currency;
+
+    use super::*;
+
+    fn sale() -> Sale {
+        Sale {
+            store: None,
+            workstation: None,
+            business_day: None,
+            sequence: Some("7".into()),
+            kind: SaleKind::Sale,
+            began_at: None,
+            ended_at: Some(SaleTime::Local("2026-03-01T23:30:00".parse().unwrap())),
+            currency: Currency::parse("EUR").unwrap(),
+            total_minor: 0,
+            discount_minor: 0,
+            tax_minor: 0,
+            tax_included: true,
+            items: vec![],
+            tenders: vec![],
+            card: None,
+            training: false,
+        }
+    }
+
+    fn names(pos_store: Option<&str>) -> Names {
+        Names {
+            store: "berlin-3".parse().unwrap(),
+            workstation: "2".parse().unwrap(),
+            pos: PosConfig {
+                store: pos_store.map(|store| store.parse().unwrap()),
+                workstation: None,
+            },
+        }
+    }
+
+    fn convert(sale: Sale, names: &Names) -> Result<RetailTransaction, ConversionError> {
+        let zone = FixedOffset::east_opt(3_600).unwrap();
+        let rules = CardRules::new(["29"]).unwrap();
+        to_transaction(sale, Source::Tap, names, &rules, &zone)
+    }
+
+    #[test]
+    fn local_times_become_utc_and_the_business_day_is_the_tills() {
+        let transaction = convert(sale(), &names(None)).unwrap();
+        assert_eq!(
+            transaction.ended_at.unwrap().to_rfc3339(),
+            "2026-03-01T22:30:00+00:00"
+        );
+        assert_eq!(transaction.business_day.to_string(), "2026-03-01");
+    }
+
+    #[test]
+    fn the_poss_own_names_become_headquarters_and_foreign_ones_stay_visible() {
+        let told = |store: &str, workstation: &str| Sale {
+            store: Some(store.into()),
+            workstation: Some(workstation.into()),
+            ..sale()
+        };
+        let ours = convert(told("0042", "002"), &names(Some("42"))).unwrap();
+        assert_eq!(
+            (ours.store.as_str(), ours.workstation.as_str()),
+            ("berlin-3", "2")
+        );
+        let foreign = convert(told("43", "9"), &names(Some("42"))).unwrap();
+        assert_eq!(
+            (foreign.store.as_str(), foreign.workstation.as_str()),
+            ("43", "9")
+        );
+        let absent = convert(sale(), &names(Some("42"))).unwrap();
+        assert_eq!(absent.store.as_str(), "berlin-3");
+    }
+
+    #[test]
+    fn a_sale_without_a_number_or_day_is_not_made_up() {
+        let nameless = Sale {
+            sequence: Some(" ".into()),
+            ..sale()
+        };
+        assert!(matches!(
+            convert(nameless, &names(None)),
+            Err(ConversionError::Missing(_))
+        ));
+        let timeless = Sale {
+            ended_at: None,
+            ..sale()
+        };
+        assert!(matches!(
+            convert(timeless, &names(None)),
+            Err(ConversionError::Missing(_))
+        ));
+    }
+
+    #[test]
+    fn a_card_that_the_source_masks_or_that_pays_is_no_member_card() {
+        for text in ["****1234", "4111111111111111", ""] {
+            let told = Sale {
+                card: Some(text.into()),
+                ..sale()
+            };
+            assert_eq!(convert(told, &names(None)).unwrap().card, None);
+        }
+    }
+}

@@ -186,6 +186,11 @@ impl KnownSales {
         }
     }
 
+    /// Learns a late card from its event, as it waits in the outbox at start.
+    pub fn learn_card(&mut self, key: &SaleKey, card: &CardNumber) {
+        self.handle_card_added(key, card);
+    }
+
     pub(super) fn handle_card_added(&mut self, key: &SaleKey, card: &CardNumber) {
         match self.sales.get_mut(&place(key)) {
             Some(Entry::Recorded(KnownSale { told, .. }) | Entry::Pending { told, .. }) => {

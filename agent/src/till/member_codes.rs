@@ -116,6 +116,22 @@ impl MemberCodes {
         })
     }
 
+    /// Learns the nonce of a binding request that waits in the outbox at start; returns until when
+    /// to remember it. Without the key that signed the code it cannot be read and is left to central.
+    pub fn learn(&mut self, request: &BindingRequest) -> Option<([u8; NONCE_BYTES], i64)> {
+        let Evidence::MemberCode { code } = &request.evidence;
+        let claims = verify_signature(code, &self.keys).ok()?;
+        Some((
+            claims.nonce,
+            self.handle_used(claims.nonce, claims.expires_s),
+        ))
+    }
+
+    /// Says whether a binding was requested with this nonce.
+    pub fn is_used(&self, nonce: &[u8; NONCE_BYTES]) -> bool {
+        self.used.contains_key(nonce)
+    }
+
     /// Takes note that a binding is requested with this code; returns until when to remember its
     /// nonce, in milliseconds.
     pub fn handle_used(&mut self, nonce: [u8; NONCE_BYTES], expires_s: i64) -> i64 {
@@ -163,21 +179,38 @@ impl MemberCodes {
     }
 }
 
-/// Writes the request to bind `card` to the account of `code`.
-pub(crate) fn request(
-    id: [u8; super::BINDING_ID_BYTES],
-    card: &MemberCard,
-    code: &VerifiedCode,
-) -> Option<BindingRequest> {
-    // Hex digits always make a name.
-    let id = BindingId::new(hex::encode(id)).ok()?;
-    Some(BindingRequest {
-        id,
-        card: card.number.clone(),
-        card_kind: card.kind.clone(),
-        account: code.account.clone(),
-        evidence: Evidence::MemberCode {
-            code: code.text.clone(),
-        },
-    })
+/// A binding that is asked for, and the code that it uses up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// The request.
+    pub request: BindingRequest,
+    /// The nonce of the code.
+    pub nonce: [u8; NONCE_BYTES],
+    /// When the code ends, in seconds since 1970-01-01 UTC by central's clock.
+    pub expires_s: i64,
+}
+
+impl Binding {
+    /// Asks to bind `card` to the account of `code`, under a random name.
+    pub fn new(
+        id: [u8; super::BINDING_ID_BYTES],
+        card: &MemberCard,
+        code: &VerifiedCode,
+    ) -> Option<Self> {
+        // Hex digits always make a name.
+        let id = BindingId::new(hex::encode(id)).ok()?;
+        Some(Self {
+            request: BindingRequest {
+                id,
+                card: card.number.clone(),
+                card_kind: card.kind.clone(),
+                account: code.account.clone(),
+                evidence: Evidence::MemberCode {
+                    code: code.text.clone(),
+                },
+            },
+            nonce: code.nonce,
+            expires_s: code.expires_s,
+        })
+    }
 }

@@ -1,0 +1,413 @@
+//! The commands and what each does.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::daemon::{Daemon, DaemonError};
+use super::{Exit, doctor, output, show};
+use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::identity::enrolment::{EnrolError, enrol};
+use crate::run::{self, Environment};
+
+/// Threads for work that blocks on the disk: one reads for the uplink, one writes the replica, one or two
+/// serve the API.
+const BLOCKING_THREADS: usize = 4;
+/// How long such a thread stays without work.
+const BLOCKING_KEEP: std::time::Duration = std::time::Duration::from_secs(2);
+/// Events that `outbox export` asks for at a time.
+const EXPORT_PAGE: u64 = 500;
+
+/// Puts a store's till and the online shop's member in touch, also when the line is down.
+#[derive(Debug, Parser)]
+#[command(name = "tillbind", version)]
+pub struct Arguments {
+    /// Settings file.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground.
+    Run {
+        /// How the log on standard error is written.
+        #[arg(long, value_enum, default_value = "text")]
+        log: LogForm,
+    },
+    /// Give this terminal its identity; the token comes from headquarters and works once.
+    Enrol {
+        /// The token that `tillbind-central token create` printed.
+        token: String,
+        /// Replace the identity that this terminal has.
+        #[arg(long)]
+        again: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Identity, line, outbox, replica, devices, clock, disk.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check everything; each finding comes with its remedy.
+    Doctor {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ports, state, counts.
+    Devices {
+        #[command(subcommand)]
+        what: Option<DevicesCommand>,
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// The durable queue of events for headquarters.
+    Outbox {
+        #[command(subcommand)]
+        what: Option<OutboxCommand>,
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Look a card up in the replica.
+    Card {
+        /// The number as printed on the card.
+        number: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Request a binding of a card to an online account.
+    Bind {
+        /// The card's number.
+        #[arg(long)]
+        card: String,
+        /// The account's member code, beginning with TB1:.
+        #[arg(long)]
+        code: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The settings file.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogForm {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum DevicesCommand {
+    /// Show scans and states as they happen, masked, until interrupted.
+    Watch,
+}
+
+#[derive(Debug, Subcommand)]
+enum OutboxCommand {
+    /// Figures.
+    Stats,
+    /// One event that waits.
+    Show {
+        /// Its place.
+        seq: u64,
+    },
+    /// All events that wait, one JSON object a line.
+    Export,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check the file; faults come with their line.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(arguments: Arguments, environment: Environment) -> anyhow::Result<Exit> {
+    if let Command::Config {
+        what: ConfigCommand::Check { json },
+    } = arguments.command
+    {
+        return Ok(check_config(&arguments.config, json));
+    }
+    if let Command::Doctor { json } = arguments.command {
+        return Ok(runtime()?.block_on(doctor::doctor(&arguments.config, json)));
+    }
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(error) => {
+            output::complaint(&error);
+            return Ok(match error {
+                ConfigError::Unreadable { .. } => Exit::Unreachable,
+                ConfigError::TooLong { .. } | ConfigError::Faulty { .. } => Exit::Finding,
+            });
+        }
+    };
+    let runtime = runtime()?;
+    let done = match arguments.command {
+        Command::Run { log } => return run_daemon(&runtime, config, environment, log),
+        Command::Enrol { token, again, json } => {
+            return Ok(runtime.block_on(enrol_terminal(&config, &token, again, json)));
+        }
+        asking @ (Command::Status { .. }
+        | Command::Doctor { .. }
+        | Command::Devices { .. }
+        | Command::Outbox { .. }
+        | Command::Card { .. }
+        | Command::Bind { .. }
+        | Command::Config { .. }) => runtime.block_on(ask_daemon(&config, asking)),
+    };
+    Ok(done.unwrap_or_else(|error| {
+        output::complaint(&error);
+        match error {
+            DaemonError::Unreachable(_) => Exit::Unreachable,
+            DaemonError::Refused { status, .. } if status.is_server_error() => Exit::Unreachable,
+            DaemonError::Refused { .. } => Exit::Finding,
+        }
+    }))
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_KEEP)
+        .build()
+}
+
+fn run_daemon(
+    runtime: &Runtime,
+    config: Config,
+    environment: Environment,
+    log: LogForm,
+) -> anyhow::Result<Exit> {
+    let filter = EnvFilter::new("info");
+    let writer = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match log {
+        LogForm::Text => writer.with_target(false).with_ansi(false).init(),
+        LogForm::Json => writer.json().init(),
+    }
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        Ok(match run::run(config, environment, stop).await {
+            Ok(()) => Exit::Fine,
+            Err(error) => {
+                output::complaint(&error);
+                Exit::Unreachable
+            }
+        })
+    })
+}
+
+async fn enrol_terminal(config: &Config, token: &str, again: bool, json: bool) -> Exit {
+    if let Err(error) = run::make_data_dir(&config.data_dir) {
+        output::complaint(&error);
+        return Exit::Unreachable;
+    }
+    match enrol(&config.data_dir, token, again, &run::machine()).await {
+        Ok(identity) if json => {
+            output::json(&json!({
+                "terminal": identity.terminal,
+                "store": identity.store,
+                "workstation": identity.workstation,
+                "url": identity.url,
+            }));
+            Exit::Fine
+        }
+        Ok(identity) => {
+            output::line(format!(
+                "Enrolled as {}: store {}, workstation {}, headquarters {}",
+                identity.terminal, identity.store, identity.workstation, identity.url
+            ));
+            Exit::Fine
+        }
+        Err(error) => {
+            output::complaint(&error);
+            match error {
+                EnrolError::Unreachable { .. } | EnrolError::Identity(_) => Exit::Unreachable,
+                EnrolError::Token(_) => Exit::WrongUse,
+                EnrolError::AlreadyEnrolled { .. }
+                | EnrolError::WrongCa { .. }
+                | EnrolError::Refused { .. }
+                | EnrolError::Answer(_)
+                | EnrolError::Key(_)
+                | EnrolError::Tls(_) => Exit::Finding,
+            }
+        }
+    }
+}
+
+fn check_config(path: &std::path::Path, json: bool) -> Exit {
+    let loaded = Config::load(path);
+    if json {
+        let faults: Vec<Value> = match &loaded {
+            Err(ConfigError::Faulty { faults, .. }) => faults
+                .iter()
+                .map(|fault| json!({ "line": fault.line, "message": fault.message }))
+                .collect(),
+            Err(error) => vec![json!({ "message": error.to_string() })],
+            Ok(_) => Vec::new(),
+        };
+        output::json(&json!({ "file": path, "faults": faults }));
+    } else {
+        match &loaded {
+            Ok(_) => output::line(format!("{}: no faults", path.display())),
+            Err(ConfigError::Faulty { .. }) => {
+                output::line(
+                    loaded
+                        .as_ref()
+                        .err()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                );
+            }
+            Err(error) => output::complaint(error),
+        }
+    }
+    match loaded {
+        Ok(_) => Exit::Fine,
+        Err(ConfigError::Unreadable { .. }) => Exit::Unreachable,
+        Err(ConfigError::Faulty { .. } | ConfigError::TooLong { .. }) => Exit::Finding,
+    }
+}
+
+async fn ask_daemon(config: &Config, command: Command) -> Result<Exit, DaemonError> {
+    let daemon = Daemon::find(&config.data_dir)?;
+    match command {
+        Command::Status { json } => {
+            let status = daemon.get("/v1/status").await?;
+            print(&status, json, show::status);
+        }
+        Command::Devices { what: None, json } => {
+            let devices = daemon.get("/v1/devices").await?;
+            print(&devices, json, show::devices);
+        }
+        Command::Devices {
+            what: Some(DevicesCommand::Watch),
+            json,
+        } => {
+            return watch(&daemon, json).await;
+        }
+        Command::Outbox {
+            what: None | Some(OutboxCommand::Stats),
+            json,
+        } => {
+            let mut outbox = daemon.get("/v1/outbox").await?;
+            if let Some(figures) = outbox.as_object_mut() {
+                figures.remove("waiting");
+            }
+            print(&outbox, json, show::outbox);
+        }
+        Command::Outbox {
+            what: Some(OutboxCommand::Show { seq }),
+            ..
+        } => {
+            output::json(&daemon.get(&format!("/v1/outbox/{seq}")).await?);
+        }
+        Command::Outbox {
+            what: Some(OutboxCommand::Export),
+            ..
+        } => export(&daemon).await?,
+        Command::Card { number, json } => match daemon.get(&format!("/v1/cards/{number}")).await {
+            Ok(card) => print(&card, json, show::card),
+            Err(DaemonError::Refused { status, body, .. }) if json && status == 404 => {
+                output::json(&body);
+                return Ok(Exit::Finding);
+            }
+            Err(error) => return Err(error),
+        },
+        Command::Bind { card, code, json } => {
+            let body = json!({ "card": card, "code": code });
+            let bound = daemon.post("/v1/bindings", &body).await?;
+            print(&bound, json, show::binding);
+        }
+        // These never ask the daemon and were done before.
+        Command::Run { .. }
+        | Command::Enrol { .. }
+        | Command::Doctor { .. }
+        | Command::Config { .. } => return Ok(Exit::WrongUse),
+    }
+    Ok(Exit::Fine)
+}
+
+fn print(value: &Value, json: bool, text: fn(&Value) -> Vec<String>) {
+    if json {
+        output::json(value);
+    } else {
+        text(value).iter().for_each(output::line);
+    }
+}
+
+async fn export(daemon: &Daemon) -> Result<(), DaemonError> {
+    let mut path = format!("/v1/outbox?limit={EXPORT_PAGE}");
+    loop {
+        let page = daemon.get(&path).await?;
+        let Some(waiting) = page.get("waiting").and_then(Value::as_array) else {
+            return Ok(());
+        };
+        waiting.iter().for_each(output::json_line);
+        let Some(last) = waiting.last().and_then(|event| event.get("seq")) else {
+            return Ok(());
+        };
+        path = format!("/v1/outbox?limit={EXPORT_PAGE}&after={last}");
+    }
+}
+
+async fn watch(daemon: &Daemon, json: bool) -> Result<Exit, DaemonError> {
+    let mut stream = daemon.watch().await?;
+    let mut text = String::new();
+    let mut name = String::new();
+    loop {
+        let chunk = stream
+            .chunk()
+            .await
+            .map_err(|e| DaemonError::Unreachable(e.to_string()))?;
+        let Some(chunk) = chunk else {
+            return Ok(Exit::Unreachable);
+        };
+        text.push_str(&String::from_utf8_lossy(&chunk));
+        while let Some((line, rest)) = text.split_once('\n') {
+            if let Some(event) = line.strip_prefix("event: ") {
+                event.clone_into(&mut name);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                let data: Value = serde_json::from_str(data).unwrap_or_default();
+                if json {
+                    output::json_line(&json!({ "event": name, "data": data }));
+                } else {
+                    output::line(show::happening(&name, &data));
+                }
+            }
+            text = rest.to_owned();
+        }
+    }
+}

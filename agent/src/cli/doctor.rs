@@ -1,0 +1,303 @@
+//! `tillbind doctor`: checks all of it and says what to do.
+
+use std::net::ToSocketAddrs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tillbind_firmware_bridge::receipt::profile::Profile;
+
+use super::daemon::Daemon;
+use super::{Exit, output};
+use crate::clock;
+use crate::config::{Config, ConfigError, PrinterTarget};
+use crate::identity::Identity;
+use crate::identity::renewal::Validity;
+use crate::platform;
+
+/// Below so much space the outbox may soon be refused.
+const DISK_FREE_BYTES_MIN: u64 = 200 * 1024 * 1024;
+/// Above so much offset the till's own receipts show a wrong time.
+const CLOCK_OFFSET_MS_MAX: u64 = 120_000;
+/// An event that waits longer says that the line has been down for long.
+const OUTBOX_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// A certificate that ends sooner could not be renewed for a third of its life.
+const CERTIFICATE_LEFT_MIN: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long a printer may take to answer.
+const PRINTER_TIMEOUT: Duration = Duration::from_secs(3);
+
+struct Finding {
+    what: &'static str,
+    text: String,
+    remedy: String,
+}
+
+#[derive(Default)]
+struct Report {
+    checked: Vec<&'static str>,
+    findings: Vec<Finding>,
+    unreachable: bool,
+}
+
+impl Report {
+    fn check(&mut self, what: &'static str) {
+        self.checked.push(what);
+    }
+
+    fn find(&mut self, what: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.push(Finding {
+            what,
+            text: text.into(),
+            remedy: remedy.into(),
+        });
+    }
+}
+
+pub(super) async fn doctor(path: &Path, as_json: bool) -> Exit {
+    let mut report = Report::default();
+    report.check("settings");
+    match Config::load(path) {
+        Ok(config) => examine(&mut report, &config).await,
+        Err(error) => {
+            report.unreachable = matches!(error, ConfigError::Unreadable { .. });
+            let remedy = "mend the file; `tillbind config check` shows what is left";
+            report.find("settings", error.to_string(), remedy);
+        }
+    }
+    print(&report, as_json);
+    match (report.findings.is_empty(), report.unreachable) {
+        (true, _) => Exit::Fine,
+        (false, true) => Exit::Unreachable,
+        (false, false) => Exit::Finding,
+    }
+}
+
+async fn examine(report: &mut Report, config: &Config) {
+    examine_disk(report, config);
+    examine_identity(report, config);
+    examine_profiles(report, config);
+    examine_printers(report, config).await;
+    report.check("daemon");
+    let status = match Daemon::find(&config.data_dir) {
+        Ok(daemon) => daemon.get("/v1/status").await,
+        Err(error) => Err(error),
+    };
+    match status {
+        Ok(status) => examine_status(report, &status),
+        Err(error) => {
+            report.unreachable = true;
+            report.find(
+                "daemon",
+                error.to_string(),
+                "start it: `systemctl start tillbind`",
+            );
+        }
+    }
+}
+
+fn examine_disk(report: &mut Report, config: &Config) {
+    report.check("disk");
+    match platform::disk_space(&config.data_dir) {
+        Ok(space) if space.free < DISK_FREE_BYTES_MIN => report.find(
+            "disk",
+            format!(
+                "{} MB are free under {}",
+                space.free / 1_000_000,
+                config.data_dir.display()
+            ),
+            "free space: once it is full nothing can be recorded",
+        ),
+        Ok(_) => {}
+        Err(error) => report.find(
+            "disk",
+            format!("{} cannot be looked at: {error}", config.data_dir.display()),
+            "make the directory and give it to the agent's user",
+        ),
+    }
+}
+
+fn examine_identity(report: &mut Report, config: &Config) {
+    report.check("identity");
+    let identity = match Identity::load(&config.data_dir) {
+        Ok(Some(identity)) => identity,
+        Ok(None) => {
+            let remedy = "get a token from headquarters and run `tillbind enrol TOKEN`";
+            return report.find("identity", "this terminal is not enrolled", remedy);
+        }
+        Err(error) => {
+            let remedy = "enrol again with --again, as the agent's user";
+            return report.find("identity", error.to_string(), remedy);
+        }
+    };
+    report.check("certificate");
+    let now_ms = clock::wall().timestamp_millis();
+    let least_ms = i64::try_from(CERTIFICATE_LEFT_MIN.as_millis()).unwrap_or(i64::MAX);
+    match Validity::of(&identity) {
+        Ok(validity) if validity.until_ms <= now_ms => report.find(
+            "certificate",
+            "the certificate has ended",
+            "enrol again with a new token and --again; what waits is kept",
+        ),
+        Ok(validity) if validity.until_ms - now_ms < least_ms => report.find(
+            "certificate",
+            format!(
+                "the certificate ends in {} days",
+                (validity.until_ms - now_ms) / 86_400_000
+            ),
+            "restore the line to headquarters: it renews itself with the next exchange",
+        ),
+        Ok(_) => {}
+        Err(error) => report.find("certificate", error.to_string(), "enrol again with --again"),
+    }
+}
+
+fn examine_profiles(report: &mut Report, config: &Config) {
+    for tap in &config.receipt_taps {
+        report.check("profile");
+        let Some(path) = &tap.profile else {
+            let text = format!(
+                "the tap {:?} has no profile: its receipts are kept unread",
+                tap.name
+            );
+            report.find(
+                "profile",
+                text,
+                "set profile to one that fits the receipts of this POS",
+            );
+            continue;
+        };
+        let parsed = std::fs::read_to_string(path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| Profile::parse(&text).map_err(|error| error.to_string()));
+        if let Err(error) = parsed {
+            report.find(
+                "profile",
+                format!("{}: {error}", path.display()),
+                "mend the profile",
+            );
+        }
+    }
+}
+
+async fn examine_printers(report: &mut Report, config: &Config) {
+    for tap in &config.receipt_taps {
+        report.check("printer");
+        let fault = match &tap.printer {
+            PrinterTarget::Virtual => None,
+            PrinterTarget::Device(path) => std::fs::metadata(path)
+                .err()
+                .map(|e| format!("{}: {e}", path.display())),
+            PrinterTarget::Tcp(address) => unreachable_printer(address.clone()).await,
+        };
+        if let Some(fault) = fault {
+            let remedy = "see that it is switched on and connected, and that the address is right";
+            report.find(
+                "printer",
+                format!("the printer of {:?} cannot be reached: {fault}", tap.name),
+                remedy,
+            );
+        }
+    }
+}
+
+async fn unreachable_printer(address: String) -> Option<String> {
+    let connected = tokio::task::spawn_blocking(move || {
+        let found = address
+            .to_socket_addrs()
+            .map_err(|e| format!("{address}: {e}"))?
+            .next();
+        let found = found.ok_or_else(|| format!("{address}: no such host"))?;
+        std::net::TcpStream::connect_timeout(&found, PRINTER_TIMEOUT)
+            .map(drop)
+            .map_err(|e| format!("{address}: {e}"))
+    });
+    match connected.await {
+        Ok(connected) => connected.err(),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn examine_status(report: &mut Report, status: &Value) {
+    let text = |path: &str| status.pointer(path).and_then(Value::as_str);
+    report.check("line");
+    let why = text("/line/last_error").unwrap_or("no reason is known");
+    match text("/line/state") {
+        Some("offline") => report.find(
+            "line",
+            format!("headquarters cannot be reached: {why}"),
+            "check network, firewall and headquarters; sales and scans are kept meanwhile",
+        ),
+        Some("refused") => {
+            report.find(
+                "line",
+                why,
+                "ask headquarters: the terminal may be revoked or cloned",
+            );
+        }
+        Some(_) | None => {}
+    }
+    report.check("outbox");
+    if status.pointer("/outbox/degraded") == Some(&Value::Bool(true)) {
+        let remedy = "free space or replace the disk; until then the POS gets error 503";
+        report.find("outbox", "the disk refuses events", remedy);
+    }
+    let oldest =
+        text("/outbox/oldest_at").and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
+    if let Some(oldest) = oldest {
+        let age = clock::wall().signed_duration_since(oldest);
+        if age.to_std().is_ok_and(|age| age > OUTBOX_AGE_MAX) {
+            let text = format!("events have waited for {} hours", age.num_hours());
+            report.find("outbox", text, "restore the line to headquarters");
+        }
+    }
+    report.check("clock");
+    let offset_ms = status.pointer("/clock/offset_ms").and_then(Value::as_i64);
+    if let Some(offset_ms) = offset_ms.filter(|ms| ms.unsigned_abs() > CLOCK_OFFSET_MS_MAX) {
+        report.find(
+            "clock",
+            format!("this machine's clock is {} s off", offset_ms / 1_000),
+            "set it, by NTP best; events carry the correction meanwhile",
+        );
+    }
+    report.check("devices");
+    for device in status
+        .pointer("/devices")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(fault) = device.get("fault").and_then(Value::as_str) {
+            let name = device.get("name").and_then(Value::as_str).unwrap_or("?");
+            report.find(
+                "devices",
+                format!("{name}: {fault}"),
+                "see `tillbind devices`",
+            );
+        }
+    }
+}
+
+fn print(report: &Report, as_json: bool) {
+    if as_json {
+        let findings: Vec<Value> = report
+            .findings
+            .iter()
+            .map(|f| json!({ "check": f.what, "finding": f.text, "remedy": f.remedy }))
+            .collect();
+        return output::json(&json!({ "checked": report.checked, "findings": findings }));
+    }
+    for what in &report.checked {
+        let mut of_this = report
+            .findings
+            .iter()
+            .filter(|f| f.what == *what)
+            .peekable();
+        if of_this.peek().is_none() {
+            output::line(format!("ok        {what}"));
+        }
+        for finding in of_this {
+            output::line(format!("FINDING   {what}: {}", finding.text));
+            output::line(format!("          -> {}", finding.remedy));
+        }
+    }
+}

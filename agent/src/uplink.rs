@@ -1,0 +1,484 @@
+//! The shell around [`tillbind_protocol::uplink`]: reads the outbox, talks to central, writes what comes
+//! back.
+//!
+//! One task per identity owns the machine and the replica's cursor. It ends when the agent stops or the
+//! identity is another; whoever started it then starts it anew.
+
+mod line;
+mod request;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tillbind_protocol::clock::Sample;
+use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict};
+use tillbind_protocol::ids::{Epoch, Seq};
+use tillbind_protocol::replica::{Cursor, PageVerdict, ReplicaCursor};
+use tillbind_protocol::uplink::{Action, Line as LineState, Outcome, Uplink, UplinkConfig, Wake};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock;
+use crate::config::UplinkSettings;
+use crate::downlink;
+use crate::event::Event;
+use crate::identity::Identity;
+use crate::identity::enrolment::Machine;
+use crate::identity::tls::TlsError;
+use crate::members::{MembersError, NoteKind, Replica};
+use crate::outbox::Outbox;
+use line::{Answer, Line, LineError};
+use request::{Gap, RequestError};
+
+/// Most bytes of records in one batch: a quarter of what central takes, which leaves room for the
+/// longest record and the request around it.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// How often central is told how the terminal is.
+const HELLO_EVERY: Duration = Duration::from_secs(300);
+/// How much later than the machine the HTTP client gives up: it only guards against a lost timer.
+const TIMEOUT_SLACK: Duration = Duration::from_secs(90);
+
+/// Name of the note on the fork that central has not heard of.
+const FORK: &[u8] = b"forked from";
+
+/// How the line is, for status and doctor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineStatus {
+    /// The machine's state; none before the enrolment.
+    pub state: Option<LineState>,
+    /// When the last exchange succeeded, in milliseconds by the terminal's wall clock.
+    pub last_exchange_ms: Option<i64>,
+    /// Why the last attempt failed or was refused.
+    pub last_error: Option<String>,
+    /// When the last page of the replica became durable, in milliseconds by the wall clock.
+    pub replica_ms: Option<i64>,
+    /// Whether the replica has everything that central has for it.
+    pub replica_complete: bool,
+    /// How often the outbox began a new epoch in this run.
+    pub forks: u32,
+}
+
+impl LineStatus {
+    /// Before the enrolment.
+    pub fn unenrolled() -> Self {
+        Self {
+            state: None,
+            last_exchange_ms: None,
+            last_error: None,
+            replica_ms: None,
+            replica_complete: false,
+            forks: 0,
+        }
+    }
+
+    /// Returns the stable name of the state.
+    pub fn as_str(&self) -> &'static str {
+        match self.state {
+            None => "not_enrolled",
+            Some(LineState::Connecting) => "connecting",
+            Some(LineState::Online) => "online",
+            Some(LineState::Offline { .. }) => "offline",
+            Some(LineState::Refused) => "refused",
+        }
+    }
+}
+
+/// What the task works on.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// Bounds.
+    pub settings: UplinkSettings,
+    /// The durable queue.
+    pub outbox: Outbox,
+    /// The member data.
+    pub replica: Replica,
+    /// The machine's fingerprint and the agent's version.
+    pub machine: Machine,
+    /// Where key sets, verdicts and clock samples go.
+    pub events: mpsc::Sender<Event>,
+    /// Where the line's state goes.
+    pub status: watch::Sender<LineStatus>,
+    /// Offset to central's clock in milliseconds, as the owner of the state has it.
+    pub clock_offset: watch::Receiver<Option<i64>>,
+}
+
+/// Why the task ended.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// The identity cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The replica cannot be read.
+    #[error(transparent)]
+    Members(#[from] MembersError),
+    /// The outbox is closed.
+    #[error("the outbox is closed")]
+    Stopped,
+}
+
+type Exchange = Pin<Box<dyn Future<Output = Result<Answer, LineError>> + Send>>;
+
+struct Task {
+    reach: Reach,
+    line: Line,
+    machine: Uplink,
+    cursor: ReplicaCursor,
+    keys_version: u32,
+    gap: Option<Gap>,
+    forked_from: Option<Fork>,
+    hello_at: Option<std::time::Instant>,
+}
+
+/// Exchanges with central until `stop` turns true or its sender is gone.
+///
+/// # Errors
+/// [`UplinkError`] when it cannot begin or go on.
+pub async fn run(
+    reach: Reach,
+    identity: &Identity,
+    keys_version: u32,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), UplinkError> {
+    let settings = reach.settings;
+    let config = UplinkConfig {
+        events_max: settings.batch_events_max,
+        bytes_max: BATCH_BYTES_MAX,
+        linger: settings.linger,
+        poll_wait: settings.poll_wait,
+        answer_timeout: settings.answer_timeout,
+        refused_retry: settings.refused_retry,
+        backoff: settings.backoff,
+    };
+    let mut appended = reach.outbox.watch_appended();
+    let cursor = Cursor(reach.replica.cursor()?.unwrap_or_default());
+    let mut task = Task {
+        line: Line::new(identity)?,
+        machine: Uplink::new(config, reach.outbox.acked(), reach.outbox.appended()),
+        cursor: ReplicaCursor::new(cursor),
+        keys_version,
+        gap: None,
+        forked_from: kept_fork(&reach)?,
+        hello_at: None,
+        reach,
+    };
+    task.show(|_| {});
+    let mut under_way: Option<Exchange> = None;
+    loop {
+        let now = clock::monotonic();
+        while let Some(action) = task.machine.poll_action(now) {
+            match task.begin(action).await {
+                Ok(Some(exchange)) => under_way = Some(exchange),
+                Ok(None) => {
+                    under_way = None;
+                    task.machine.handle_aborted();
+                }
+                Err(RequestError::Stopped) => return Err(UplinkError::Stopped),
+                Err(error) => task.fail(&error.to_string()),
+            }
+        }
+        let timeout = task.machine.poll_timeout();
+        tokio::select! {
+            answer = until_done(&mut under_way) => {
+                under_way = None;
+                match answer {
+                    Ok(answer) => task.take(answer).await?,
+                    Err(LineError::Refused(reason)) => task.refused(reason),
+                    Err(error) => task.fail(&error.to_string()),
+                }
+            }
+            changed = appended.changed() => {
+                if changed.is_err() {
+                    return Err(UplinkError::Stopped);
+                }
+                let head = *appended.borrow_and_update();
+                task.machine.handle_appended(head, clock::monotonic());
+            }
+            () = until(timeout) => {
+                if let Some((_, Wake::AnswerTimeout)) = timeout && under_way.take().is_some() {
+                    task.fail("headquarters took too long to answer");
+                }
+            }
+            () = stopped(&mut stop) => return Ok(()),
+        }
+    }
+}
+
+/// Waits for the stop; a sender that is gone is one too.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _told = stop.wait_for(|stop| *stop).await.is_ok();
+}
+
+async fn until_done(under_way: &mut Option<Exchange>) -> Result<Answer, LineError> {
+    match under_way {
+        Some(exchange) => exchange.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(timeout: Option<(std::time::Instant, Wake)>) {
+    match timeout {
+        Some((at, _)) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads the fork that central may not have heard of yet.
+fn kept_fork(reach: &Reach) -> Result<Option<Fork>, MembersError> {
+    let kept = reach.replica.get_local(NoteKind::Setting, FORK)?;
+    let fork: Option<Fork> = kept.and_then(|value| serde_json::from_slice(&value).ok());
+    Ok(fork.filter(|fork| fork.epoch != reach.outbox.epoch()))
+}
+
+impl Task {
+    /// Begins what the machine asks for; none for an abort.
+    async fn begin(&mut self, action: Action) -> Result<Option<Exchange>, RequestError> {
+        let (batch, wait) = match action {
+            Action::AbortPoll => return Ok(None),
+            Action::SendBatch {
+                after,
+                events_max,
+                bytes_max,
+            } => {
+                let (outbox, gap) = (self.reach.outbox.clone(), self.gap.clone());
+                let read = tokio::task::spawn_blocking(move || {
+                    request::batch(&outbox, after, events_max, bytes_max, gap)
+                });
+                (
+                    read.await.map_err(|_| RequestError::Stopped)??,
+                    Duration::ZERO,
+                )
+            }
+            Action::SendPoll { wait } => (request::Cut::default(), wait),
+        };
+        let hello = self.hello_is_due().then(|| {
+            let offset = *self.reach.clock_offset.borrow();
+            request::hello(
+                &self.reach.outbox,
+                &self.reach.machine,
+                offset,
+                self.forked_from,
+            )
+        });
+        let request = request::exchange(
+            &self.reach.outbox,
+            batch,
+            self.cursor.durable().clone(),
+            self.keys_version,
+            wait,
+            clock::wall().timestamp_millis(),
+            hello,
+        );
+        let timeout = wait + self.reach.settings.answer_timeout + TIMEOUT_SLACK;
+        Ok(Some(Box::pin(self.line.clone().exchange(request, timeout))))
+    }
+
+    fn hello_is_due(&self) -> bool {
+        let now = clock::monotonic();
+        self.hello_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= HELLO_EVERY)
+    }
+
+    async fn take(&mut self, answer: Answer) -> Result<(), UplinkError> {
+        let Answer {
+            response,
+            sent,
+            received,
+        } = answer;
+        let sample = Sample {
+            sent,
+            received,
+            central_received_ms: response.received_ms,
+            central_sent_ms: response.sent_ms,
+        };
+        self.tell(Event::Clock(sample)).await;
+        let refused = match &response.verdict {
+            Verdict::Refused { reason } => Some(reason.clone()),
+            Verdict::Ok => {
+                self.hello_at = self.hello_at.filter(|_| !self.hello_is_due());
+                self.hello_at.get_or_insert(received);
+                self.gap = None;
+                if self.forked_from.take().is_some()
+                    && let Err(error) = self.keep_fork(None).await?
+                {
+                    tracing::warn!(%error, "headquarters will be told of the fork once more");
+                }
+                None
+            }
+            Verdict::Rewind { .. } | Verdict::Fork { .. } | Verdict::SlowDown { .. } => None,
+        };
+        let more = self.take_member_data(&response).await;
+        let oldest = self.oldest();
+        let outcome = self.machine.handle_answer(
+            &response.verdict,
+            response.acked,
+            more,
+            oldest,
+            received,
+            u64::from_le_bytes(clock::random()),
+        );
+        match outcome {
+            None => {}
+            Some(Outcome::Acknowledged(mark)) => {
+                let outbox = self.reach.outbox.clone();
+                let acked = blocking(move || outbox.acknowledge(mark)).await?;
+                if let Err(error) = acked {
+                    tracing::error!(%error, "an acknowledgement could not be taken");
+                }
+            }
+            Some(Outcome::Gap { from, to }) => {
+                tracing::warn!(%from, %to, "headquarters wants events that are no longer kept");
+                self.gap = Some(Gap { from, to });
+            }
+            Some(Outcome::Forked { at }) => self.fork(at).await?,
+        }
+        let now_ms = clock::wall().timestamp_millis();
+        self.show(|status| {
+            status.last_exchange_ms = Some(now_ms);
+            status.last_error = refused.map(|r| format!("headquarters refuses this terminal: {r}"));
+        });
+        Ok(())
+    }
+
+    /// Writes a page and key set that came along; says whether the next page waits at central.
+    async fn take_member_data(&mut self, response: &ExchangeResponse) -> bool {
+        if let Some(keys) = &response.keys
+            && keys.version != self.keys_version
+        {
+            self.keys_version = keys.version;
+            self.tell(Event::Keys(keys.clone())).await;
+        }
+        let Some(page) = &response.page else {
+            self.show(|status| status.replica_complete = true);
+            return false;
+        };
+        let reset = match self.cursor.handle_page(page) {
+            PageVerdict::Ignore => return page.more && page.from == *self.cursor.durable(),
+            PageVerdict::Apply => false,
+            PageVerdict::ResetAndApply => true,
+        };
+        let (replica, page, more) = (self.reach.replica.clone(), page.clone(), page.more);
+        match blocking(move || downlink::apply(&replica, page, reset)).await {
+            Ok(Ok(verdicts)) => {
+                self.cursor.handle_durable();
+                let now_ms = clock::wall().timestamp_millis();
+                self.show(|status| {
+                    status.replica_ms = Some(now_ms);
+                    status.replica_complete = !more;
+                });
+                if !verdicts.is_empty() {
+                    self.tell(Event::Verdicts(verdicts)).await;
+                }
+                more
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "member data could not be written; it is asked for again");
+                self.cursor.handle_failed();
+                false
+            }
+            Err(_) => {
+                self.cursor.handle_failed();
+                false
+            }
+        }
+    }
+
+    async fn fork(&mut self, at: Seq) -> Result<(), UplinkError> {
+        let former = self.reach.outbox.epoch();
+        let epoch = Epoch(u64::from_le_bytes(clock::random()));
+        tracing::warn!(%former, %at, %epoch, "two histories share this epoch: beginning a new one");
+        let outbox = self.reach.outbox.clone();
+        let fork = Fork { epoch: former, at };
+        // Kept first: after a crash in between it names the present epoch and says nothing.
+        let kept = self.keep_fork(Some(fork)).await?;
+        if let Err(error) = kept {
+            self.fail(&error.to_string());
+            return Ok(());
+        }
+        match blocking(move || outbox.fork(at, epoch)).await? {
+            Ok(forked) => {
+                if let Some((from, to)) = forked.gone {
+                    tracing::warn!(%from, %to, "acknowledged events that differ are no longer kept");
+                }
+                let (acked, head) = (self.reach.outbox.acked(), self.reach.outbox.appended());
+                self.machine.handle_forked(acked, head);
+                self.forked_from = Some(fork);
+                self.hello_at = None;
+                self.gap = None;
+                self.show(|status| status.forks = status.forks.saturating_add(1));
+                self.tell(Event::Epoch(epoch)).await;
+            }
+            Err(error) => self.fail(&error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Remembers the fork until central has heard of it, or forgets it.
+    async fn keep_fork(&self, fork: Option<Fork>) -> Result<Result<(), MembersError>, UplinkError> {
+        let replica = self.reach.replica.clone();
+        blocking(move || match fork {
+            // A number and a name always have a JSON form.
+            Some(fork) => {
+                let value = serde_json::to_vec(&fork).unwrap_or_default();
+                replica.put_local(NoteKind::Setting, FORK, &value)
+            }
+            None => replica.remove_local(NoteKind::Setting, &[FORK]),
+        })
+        .await
+    }
+
+    fn oldest(&self) -> Seq {
+        let outbox = &self.reach.outbox;
+        outbox
+            .stats()
+            .oldest
+            .unwrap_or_else(|| outbox.appended().seq.next())
+    }
+
+    fn fail(&mut self, reason: &str) {
+        self.machine
+            .handle_failure(clock::monotonic(), u64::from_le_bytes(clock::random()));
+        if self.reach.status.borrow().last_error.as_deref() != Some(reason) {
+            tracing::warn!(reason, "the exchange with headquarters failed");
+        }
+        self.show(|status| status.last_error = Some(reason.to_owned()));
+    }
+
+    fn refused(&mut self, reason: String) {
+        let verdict = Verdict::Refused { reason };
+        let (acked, oldest) = (self.machine.acked(), self.oldest());
+        let entropy = u64::from_le_bytes(clock::random());
+        let now = clock::monotonic();
+        // A refusal asks nothing of the outbox.
+        let _nothing = self
+            .machine
+            .handle_answer(&verdict, acked, false, oldest, now, entropy);
+        if let Verdict::Refused { reason } = verdict {
+            tracing::error!(reason, "headquarters refuses this terminal");
+            self.show(|status| {
+                status.last_error = Some(format!("headquarters refuses this terminal: {reason}"));
+            });
+        }
+    }
+
+    fn show(&self, change: impl FnOnce(&mut LineStatus)) {
+        let state = self.machine.line();
+        self.reach.status.send_modify(|status| {
+            status.state = Some(state);
+            change(status);
+        });
+    }
+
+    async fn tell(&self, event: Event) {
+        if self.reach.events.send(event).await.is_err() {
+            tracing::debug!("the owner of the state is gone");
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, UplinkError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| UplinkError::Stopped)
+}

@@ -1,0 +1,146 @@
+//! One exchange over HTTP: request to bytes, bytes to answer, every bound kept.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tillbind_protocol::enrol::Refusal;
+use tillbind_protocol::exchange::{ExchangeRequest, ExchangeResponse, PATH, RESPONSE_BYTES_MAX};
+
+use crate::clock;
+use crate::identity::Identity;
+use crate::identity::enrolment::innermost;
+use crate::identity::tls::{self, TlsError};
+
+/// How hard requests are compressed: beyond it zstd takes more time for hardly fewer bytes.
+const ZSTD_LEVEL: i32 = 3;
+
+/// The line to central.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    client: reqwest::Client,
+    address: String,
+}
+
+/// An answer with the times at which its request left and it arrived.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: ExchangeResponse,
+    pub(super) sent: std::time::Instant,
+    pub(super) received: std::time::Instant,
+}
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LineError {
+    #[error("headquarters cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("headquarters refuses this terminal: {0}")]
+    Refused(String),
+    #[error("headquarters answered HTTP {status}: {message}")]
+    Http { status: u16, message: String },
+    #[error("headquarters' answer cannot be read: {0}")]
+    Malformed(String),
+    #[error("the request cannot be written: {0}")]
+    Request(String),
+}
+
+/// Words of a refusal that only people can end.
+const REFUSED: [&str; 4] = ["revoked", "cloned", "version", "no_certificate"];
+
+impl Line {
+    pub(super) fn new(identity: &Identity) -> Result<Self, TlsError> {
+        Ok(Self {
+            client: tls::client_of(identity)?,
+            address: format!("{}{PATH}", identity.url.trim_end_matches('/')),
+        })
+    }
+
+    /// Sends a request. The timeout lies beyond the machine's own, which is the one that counts.
+    pub(super) async fn exchange(
+        self,
+        request: ExchangeRequest,
+        timeout: Duration,
+    ) -> Result<Answer, LineError> {
+        let body = serde_json::to_vec(&request).map_err(|e| LineError::Request(e.to_string()))?;
+        let body = zstd::bulk::compress(&body, ZSTD_LEVEL)
+            .map_err(|e| LineError::Request(e.to_string()))?;
+        let unreachable = |error: reqwest::Error| LineError::Unreachable(innermost(&error));
+        let sent = clock::monotonic();
+        let posted = self
+            .client
+            .post(&self.address)
+            .header("content-type", "application/json")
+            .header("content-encoding", "zstd")
+            .header("accept-encoding", "zstd")
+            .timeout(timeout)
+            .body(body)
+            .send();
+        let mut answer = posted.await.map_err(unreachable)?;
+        let status = answer.status();
+        let packed = answer
+            .headers()
+            .get("content-encoding")
+            .is_some_and(|encoding| encoding.as_bytes() == b"zstd");
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > RESPONSE_BYTES_MAX {
+                return Err(LineError::Malformed("it is too long".to_owned()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let received = clock::monotonic();
+        let body = if packed { unpack(&body)? } else { body };
+        if status.is_success() {
+            return Ok(Answer {
+                response: read(&body)?,
+                sent,
+                received,
+            });
+        }
+        Err(match read::<Refusal>(&body) {
+            Ok(refusal) if REFUSED.contains(&refusal.error.as_str()) => {
+                LineError::Refused(refusal.message)
+            }
+            Ok(refusal) => LineError::Http {
+                status: status.as_u16(),
+                message: refusal.message,
+            },
+            Err(_) => LineError::Http {
+                status: status.as_u16(),
+                message: "no reason".to_owned(),
+            },
+        })
+    }
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, LineError> {
+    let malformed = |error: std::io::Error| LineError::Malformed(error.to_string());
+    let mut body = Vec::new();
+    let most = RESPONSE_BYTES_MAX as u64 + 1;
+    zstd::stream::read::Decoder::new(packed)
+        .map_err(malformed)?
+        .take(most)
+        .read_to_end(&mut body)
+        .map_err(malformed)?;
+    if body.len() > RESPONSE_BYTES_MAX {
+        return Err(LineError::Malformed("it unpacks to too much".to_owned()));
+    }
+    Ok(body)
+}
+
+fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, LineError> {
+    serde_json::from_slice(body).map_err(|e| LineError::Malformed(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_unpacks_to_too_much_is_refused() {
+        let bomb = zstd::bulk::compress(&vec![0; RESPONSE_BYTES_MAX + 10], 1).unwrap();
+        assert!(bomb.len() < 10_000);
+        assert!(matches!(unpack(&bomb), Err(LineError::Malformed(_))));
+    }
+}
