@@ -26,7 +26,7 @@ pub use report::Report;
 const VERDICT_WITHIN: Duration = Duration::from_secs(20);
 
 /// Acts of the whole day, for the progress line.
-const ACTS: usize = 79;
+const ACTS: usize = 58;
 
 /// A card of each kind: a GS1 service relation number, a configured prefix, an EAN of the store's own
 /// range, and how a scanner sends it.
@@ -137,6 +137,7 @@ impl Day {
         let sale = self.next_sale(which);
         let shop = self.shop(which);
         if let Some((_, scanned)) = card {
+            shop.begin_basket()?;
             shop.scan(scanned, "member_card")?;
         }
         let number = card.map(|(number, _)| number);
@@ -172,7 +173,7 @@ impl Day {
         self.swipe(narrator)?;
         self.reprint(narrator)?;
         self.cancelled(narrator)?;
-        self.unknown_code(narrator)
+        self.late_card(narrator)
     }
 
     /// The same sale on paper and in the journal.
@@ -220,21 +221,41 @@ impl Day {
 
     fn cancelled(&mut self, narrator: &mut Narrator) -> Result<()> {
         let sale = self.next_sale(Which::First);
+        let before = self.first.terminal.recorded()?;
         self.first.print(&receipt::voided(&sale))?;
+        self.first
+            .terminal
+            .wait_for_recorded(before + 1, DURABLE_WITHIN)?;
+        self.first.played.void(&sale);
         narrator.act(
             "S001/1",
             &format!(
-                "receipt {:06} voided before it was paid: no sale",
+                "receipt {:06} voided: kept as a void, counts as no sale",
                 sale.sequence
             ),
         );
         Ok(())
     }
 
-    fn unknown_code(&mut self, narrator: &mut Narrator) -> Result<()> {
-        self.second.scan("]E04001234000015", "unknown")?;
-        narrator.act("S002/1", "goods scanned: the till's business, not ours");
-        self.sell(Which::Second, Way::Receipt, None, narrator)
+    /// The shopper remembers the card when the receipt is printed already.
+    fn late_card(&mut self, narrator: &mut Narrator) -> Result<()> {
+        let sale = self.next_sale(Which::Second);
+        let shop = &mut self.second;
+        shop.sell(&sale, Way::Receipt, None)?;
+        let before = shop.terminal.recorded()?;
+        shop.scan(PREFIX.1, "member_card")?;
+        shop.terminal
+            .wait_for_recorded(before + 2, DURABLE_WITHIN)?;
+        shop.played.sale(&sale, Some(PREFIX.0));
+        narrator.act(
+            "S002/1",
+            &format!(
+                "sale {:06}, and then card {}: it still belongs to the sale",
+                sale.sequence,
+                masked(PREFIX.0)
+            ),
+        );
+        Ok(())
     }
 
     fn noon(&mut self, narrator: &mut Narrator) -> Result<()> {

@@ -142,6 +142,13 @@ impl Sale {
     }
 }
 
+/// Returns the EAN of some goods of the shelf.
+pub fn goods_code(nth: usize) -> &'static str {
+    SHELF
+        .get(nth % SHELF.len())
+        .map_or("", |(item_id, ..)| item_id)
+}
+
 /// Writes minor units as a decimal, as in `12.05`.
 pub fn decimal(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };

@@ -16,7 +16,7 @@ use crate::clock::{Stopwatch, wait_for};
 use crate::poslog;
 use crate::printer::Printer;
 use crate::receipt;
-use crate::sale::Sale;
+use crate::sale::{self, Sale};
 use crate::scanner::Scanner;
 use crate::scene::Scene;
 use crate::tally::Played;
@@ -51,6 +51,7 @@ pub struct Shop {
     /// What was played.
     pub played: Played,
     files: u32,
+    baskets: usize,
     last_scan: Option<(String, Stopwatch)>,
 }
 
@@ -79,6 +80,7 @@ impl Shop {
             printer,
             played: Played::default(),
             files: 0,
+            baskets: 0,
             last_scan: None,
         })
     }
@@ -96,6 +98,17 @@ impl Shop {
         Ok(())
     }
 
+    /// Scans the first goods of the next basket: a sign that a card scanned from now on does not
+    /// belong to the sale before.
+    ///
+    /// # Errors
+    /// When the scan does not become durable.
+    pub fn begin_basket(&mut self) -> Result<()> {
+        self.baskets += 1;
+        let goods = sale::goods_code(self.baskets);
+        self.scan(&format!("]E0{goods}"), "unknown")
+    }
+
     /// Sends a code, not so soon after the same one that it counts as read twice.
     fn send(&mut self, code: &str) -> Result<()> {
         if let Some((_, sent)) = self.last_scan.as_ref().filter(|(last, _)| last == code) {
@@ -108,8 +121,8 @@ impl Shop {
         Ok(())
     }
 
-    /// Scans a card, as `scanned` sends it, and the member code of an account beside it, which asks
-    /// for a binding.
+    /// Begins a basket with a card, as `scanned` sends it, and the member code of an account beside
+    /// it, which asks for a binding.
     ///
     /// # Errors
     /// When the request does not become durable.
@@ -119,6 +132,7 @@ impl Shop {
         member_code: &str,
         account: &str,
     ) -> Result<()> {
+        self.begin_basket()?;
         self.scan(scanned, "member_card")?;
         let before = self.terminal.recorded()?;
         self.send(member_code)?;

@@ -28,6 +28,7 @@ pub struct Played {
 /// What central must have of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Expected {
+    kind: String,
     total_minor: i64,
     card: Option<String>,
 }
@@ -35,6 +36,15 @@ struct Expected {
 impl Played {
     /// Takes note of a sale, and of the card that it must belong to.
     pub fn sale(&mut self, sale: &Sale, card: Option<&str>) {
+        self.transaction("sale", sale, card);
+    }
+
+    /// Takes note of a sale that was voided.
+    pub fn void(&mut self, sale: &Sale) {
+        self.transaction("void", sale, None);
+    }
+
+    fn transaction(&mut self, kind: &str, sale: &Sale, card: Option<&str>) {
         let key = (
             sale.store.clone(),
             sale.workstation.clone(),
@@ -42,6 +52,7 @@ impl Played {
             sale.sequence.to_string(),
         );
         let expected = Expected {
+            kind: kind.to_owned(),
             total_minor: sale.total_minor(),
             card: card.map(str::to_owned),
         };
@@ -72,9 +83,12 @@ impl Played {
         self.bindings.insert((card.to_owned(), account.to_owned()));
     }
 
-    /// Returns how many sales were played.
+    /// Returns how many sales were played, voided ones left out.
     pub fn sales(&self) -> usize {
-        self.sales.len()
+        self.sales
+            .values()
+            .filter(|sale| sale.kind == "sale")
+            .count()
     }
 
     /// Returns how many scans were played.
@@ -120,6 +134,7 @@ impl Played {
                 continue;
             };
             let found = Expected {
+                kind: text(transaction, "kind")?,
                 total_minor: transaction["total_minor"]
                     .as_i64()
                     .with_context(|| format!("no total_minor in {transaction}"))?,
@@ -254,7 +269,7 @@ mod tests {
         played.scan("member_card");
         let transaction = json!({
             "store": "S001", "workstation": "1", "business_day": "1970-01-01", "sequence": "0007",
-            "total_minor": sale.total_minor(), "card": "29",
+            "kind": "sale", "total_minor": sale.total_minor(), "card": "29",
         });
         let event = json!({
             "terminal": "t", "epoch": "e", "seq": 1, "kind": "scan", "body": {"code": "member_card"},

@@ -83,7 +83,7 @@ fn every_form_of_a_scan_is_one_scan(shop: &mut Shop) -> Result<()> {
             .with_context(|| format!("{:?}", String::from_utf8_lossy(bytes)))?;
         shop.played.scan(kind);
     }
-    // The last card before the end of a sale counts.
+    // No sale has ended yet, so the cards wait for one, and the last of them counts.
     let sale = Sale::numbered("S001", "1", clock::now(), 1);
     shop.sell(&sale, Way::Api, Some(GSRN.1))
 }
@@ -120,12 +120,14 @@ fn a_sale_is_known_from_every_source_and_once(shop: &mut Shop) -> Result<()> {
 
 fn a_card_finds_its_sale(shop: &mut Shop) -> Result<()> {
     let by = |sequence| Sale::numbered("S001", "1", clock::now(), sequence);
-    // Before.
+    // Before; the goods say that the sale before is over.
+    shop.begin_basket()?;
     shop.scan("6275980000000201", "member_card")?;
     shop.sell(&by(11), Way::Receipt, Some("6275980000000201"))?;
     // Not the one before: a basket ends with its sale.
     shop.sell(&by(12), Way::Api, None)?;
     // During: the basket shows it.
+    shop.begin_basket()?;
     shop.scan("6275980000000202", "member_card")?;
     let basket = shop.terminal.api()?.get("/v1/basket")?.expect(200)?;
     ensure!(
@@ -149,12 +151,12 @@ fn what_is_no_sale_makes_none(shop: &mut Shop) -> Result<()> {
     let sale = Sale::numbered("S001", "1", clock::now(), 21);
     shop.sell(&sale, Way::Receipt, None)?;
     shop.print(&receipt::reprinted(&sale))?;
-    shop.print(&receipt::voided(&Sale::numbered(
-        "S001",
-        "1",
-        clock::now(),
-        22,
-    )))?;
+    let before = shop.terminal.recorded()?;
+    let voided = Sale::numbered("S001", "1", clock::now(), 22);
+    shop.print(&receipt::voided(&voided))?;
+    shop.terminal
+        .wait_for_recorded(before + 1, DURABLE_WITHIN)?;
+    shop.played.void(&voided);
     let before = shop.terminal.recorded()?;
     shop.print(&receipt::image())?;
     shop.terminal
