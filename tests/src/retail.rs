@@ -16,7 +16,7 @@ pub const CURRENCY: &str = "USD";
 #[derive(Debug, Deserialize)]
 struct Line {
     household_id: u64,
-    basket_id: u64,
+    basket_id: String,
     product_id: String,
     quantity: String,
     sales_value: String,
@@ -53,8 +53,9 @@ pub fn baskets(file: &Path) -> Result<Vec<Basket>> {
         let ended = NaiveDateTime::parse_from_str(&line.transaction_timestamp, "%Y-%m-%d %H:%M:%S")
             .with_context(|| line.transaction_timestamp.clone())?;
         let card = card_of(line.household_id);
-        let basket = baskets.entry(line.basket_id).or_insert_with(|| Basket {
-            id: line.basket_id,
+        let id = basket_id(&line.basket_id)?;
+        let basket = baskets.entry(id).or_insert_with(|| Basket {
+            id,
             card: card.clone(),
             ended,
             total_cents: 0,
@@ -116,6 +117,19 @@ impl Basket {
     }
 }
 
+/// Reads a basket's number; the data hold one that a spreadsheet has rounded, as `4.0128e+10`.
+fn basket_id(text: &str) -> Result<u64> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let rounded: f64 = text.parse().with_context(|| text.to_owned())?;
+    ensure!(
+        rounded.fract() == 0.0 && (0.0..1e15).contains(&rounded),
+        "{text} is no basket"
+    );
+    Ok(rounded as u64)
+}
+
 /// Reads an amount of money as cents, without floats. The data hold two amounts such as
 /// `4.440892e-16`, which somebody's floats left of a zero; anything else finer than a cent is refused.
 fn cents(text: &str) -> Result<i64> {
@@ -139,6 +153,13 @@ fn cents(text: &str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rounded_basket_number_is_still_one() {
+        assert_eq!(basket_id("31198705046").unwrap(), 31_198_705_046);
+        assert_eq!(basket_id("4.0128e+10").unwrap(), 40_128_000_000);
+        assert!(basket_id("abc").is_err());
+    }
 
     #[test]
     fn amounts_become_cents_exactly() {

@@ -184,7 +184,14 @@ impl Journal {
                             ReadResult::Done
                         }
                         Told::Bad { reason } => ReadResult::Bad { reason },
-                        Told::Truncated => ReadResult::Truncated,
+                        Told::Truncated => {
+                            self.lamp.note_error(format!(
+                                "{name} ends in the middle: its sales are taken once the POS has \
+                                 written the rest, or when it has not grown for {} minutes",
+                                self.pace.watch.patience.as_secs() / 60
+                            ));
+                            ReadResult::Truncated
+                        }
                         Told::Unreadable { reason } => {
                             self.lamp.note_error(format!("{name}: {reason}"));
                             ReadResult::Unreadable { reason }
