@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::audit::{self, Entry};
 use crate::entropy::{self, EntropyError};
-use crate::store::statement::{execute, row};
+use crate::store::statement::{execute, row, rows};
 use crate::store::{Store, StoreError};
 use crate::values;
 
@@ -72,6 +72,63 @@ pub enum ApiKeyError {
     /// Random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+}
+
+/// A key as it is listed, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// Its name.
+    pub id: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// When it was made.
+    pub created_ms: i64,
+    /// When it was revoked.
+    pub revoked_ms: Option<i64>,
+}
+
+/// Lists every key that was ever made.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list_api_keys(store: &Store) -> Result<Vec<KeyEntry>, StoreError> {
+    let sql = "SELECT id, role, created_ms, revoked_ms FROM api_keys ORDER BY created_ms, id";
+    let mut keys = Vec::new();
+    for row in rows(store.reader(), "list API keys", sql, values![]).await? {
+        keys.push(KeyEntry {
+            id: row.text(0)?,
+            role: row.parsed(1)?,
+            created_ms: row.int(2)?,
+            revoked_ms: row.int_opt(3)?,
+        });
+    }
+    Ok(keys)
+}
+
+/// Revokes a key: the next request with it is refused. Returns whether there is such a key.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn revoke_api_key(
+    store: &Store,
+    id: &str,
+    actor: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let tx = store.begin().await?;
+    let sql = "UPDATE api_keys SET revoked_ms = COALESCE(revoked_ms, $2) WHERE id = $1";
+    let found = execute(&*tx, "revoke an API key", sql, values![id, now_ms]).await? > 0;
+    if found {
+        let entry = Entry {
+            actor,
+            action: "api_key.revoked",
+            subject: id,
+            detail: "",
+        };
+        audit::write(&*tx, &entry, now_ms).await?;
+    }
+    tx.commit().await?;
+    Ok(found)
 }
 
 /// Makes a key.

@@ -163,6 +163,10 @@ async fn take_once(
         let from = stored.map_or(Seq(1), |mark| mark.seq.next());
         note_gap(&tx, arrival, request.epoch, from, gap).await?;
     }
+    let filled = decision.accepted.first().map(|first| first.mark.seq);
+    if let Some(first) = filled.filter(|first| stored.is_some_and(|mark| *first <= mark.seq)) {
+        count_filled(&tx, id, request.epoch, first).await?;
+    }
     if let Some(mark) = &decision.watermark {
         move_watermark(&tx, id, request.epoch, mark).await?;
     }
@@ -363,6 +367,22 @@ async fn note_gap(
         arrival.received_ms,
     ];
     execute(tx, "record a gap", sql, values).await?;
+    Ok(())
+}
+
+/// Counts anew what has come of the gaps from a place on.
+async fn count_filled(
+    tx: &DatabaseTransaction,
+    id: &TerminalId,
+    epoch: Epoch,
+    first: Seq,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE gaps SET filled = (SELECT COUNT(*) FROM events e
+            WHERE e.terminal = gaps.terminal AND e.epoch = gaps.epoch
+                AND e.seq BETWEEN gaps.from_seq AND gaps.to_seq)
+        WHERE terminal = $1 AND epoch = $2 AND to_seq >= $3";
+    let values = values![id.as_str(), epoch.to_string(), column(first)];
+    execute(tx, "count what fills a gap", sql, values).await?;
     Ok(())
 }
 

@@ -1,53 +1,40 @@
 //! `tillbind-central`, headquarters' service and its command.
 
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::process::ExitCode;
 
-use anyhow::Context;
-use clap::{Parser, Subcommand};
-use tillbind_central::config::{Config, DEFAULT_FILE};
-use tillbind_central::serve::{self, Central};
-use tokio::signal::unix::{SignalKind, signal};
-
-/// Headquarters' service of Tillbind.
-#[derive(Debug, Parser)]
-#[command(name = "tillbind-central", version)]
-struct Arguments {
-    /// The configuration.
-    #[arg(long, default_value = DEFAULT_FILE, global = true)]
-    config: PathBuf,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Runs the service until SIGTERM or SIGINT.
-    Serve,
-}
+use clap::Parser;
+use tillbind_central::cli::{self, Arguments, LogFormat};
+use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let level = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(level)
-        .with_writer(std::io::stderr)
-        .init();
-    let config = Config::read(&arguments.config)?;
-    match arguments.command {
-        Command::Serve => {
-            let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-            let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-            let central = Central::open(config).await?;
-            let stop = async move {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            };
-            serve::run(central, stop).await?;
-        }
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(arguments.log_filter()));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match arguments.log_format() {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
     }
-    Ok(())
+    cli::run(arguments, &user()).await
+}
+
+/// Who the audit trail names for a command. Whoever reaches the database could write anything there:
+/// this tells colleagues apart, it proves nothing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment is read here, once, and passed on"
+)]
+fn user() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    named.map_or_else(
+        || "unknown".to_owned(),
+        |user| user.chars().filter(|c| !c.is_control()).take(64).collect(),
+    )
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::admin;
 use crate::ca::{CaError, CertificateAuthority};
 use crate::clock::now_ms;
 use crate::config::Config;
@@ -137,20 +138,26 @@ pub async fn run(central: Central, stop: impl Future<Output = ()>) -> Result<(),
     );
     let terminals = Listener {
         socket,
-        tls,
+        tls: Some(tls.clone()),
+        strangers_stay: false,
         connections_max: config.sync.connections_max,
-        stopping,
+        stopping: stopping.clone(),
     };
+    let headquarters = admin::listener(&central, tls, stopping).await?;
     let follower = tokio::spawn(head::follow(central.store.clone(), head_sender));
     let renewer = tokio::spawn(keep_certificate(central.clone(), tls_sender));
     let router = sync::router(Arc::new(service));
     let listening = tokio::spawn(listener::run(terminals, router));
+    let administering = tokio::spawn(listener::run(headquarters, admin::router(&central)));
     tracing::info!(database = ?config.database(), "central serves");
     stop.await;
     tracing::info!("central ends");
     stopping_sender.send_replace(true);
     if let Err(error) = listening.await {
         tracing::error!(%error, "the sync listener failed");
+    }
+    if let Err(error) = administering.await {
+        tracing::error!(%error, "the admin listener failed");
     }
     follower.abort();
     renewer.abort();

@@ -19,6 +19,16 @@ pub struct Peer {
     pub certificate: Option<Shown>,
 }
 
+impl Peer {
+    /// The other end of a plain connection.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            certificate: None,
+        }
+    }
+}
+
 /// A certificate of our CA, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {

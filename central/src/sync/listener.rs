@@ -11,11 +11,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 use super::identity::{self, Peer};
@@ -78,8 +78,11 @@ pub fn tls(ca: &CertificateAuthority, server: ServerIdentity) -> Result<ServerCo
 pub struct Listener {
     /// The bound socket.
     pub socket: TcpListener,
-    /// TLS; a renewed certificate arrives as a new value.
-    pub tls: watch::Receiver<Arc<ServerConfig>>,
+    /// TLS; a renewed certificate arrives as a new value. Without it, connections are plain: for
+    /// loopback alone.
+    pub tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    /// Whether who shows no certificate may stay, since every request shows who it is from.
+    pub strangers_stay: bool,
     /// Most connections at once.
     pub connections_max: usize,
     /// True once the service ends.
@@ -92,11 +95,12 @@ pub async fn run(listener: Listener, router: Router) {
     let Listener {
         socket,
         tls,
+        strangers_stay,
         connections_max,
         mut stopping,
     } = listener;
     let places = Arc::new(Semaphore::new(connections_max));
-    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+    let strangers = (!strangers_stay).then(|| Arc::new(Semaphore::new(STRANGERS_MAX)));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -117,12 +121,20 @@ pub async fn run(listener: Listener, router: Router) {
             tracing::warn!(%address, "a connection was closed: there are too many");
             continue;
         };
-        let tls = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+        let tls = tls
+            .as_ref()
+            .map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
         let (router, stopping) = (router.clone(), stopping.clone());
-        let strangers = Arc::clone(&strangers);
+        let strangers = strangers.clone();
         connections.spawn(async move {
             let _place = place;
-            if let Err(error) = meet(stream, address, tls, &strangers, router, stopping).await {
+            // Latency matters here; a socket that refuses is about to fail anyway.
+            stream.set_nodelay(true).unwrap_or_default();
+            let served = match tls {
+                Some(tls) => meet(stream, address, tls, strangers, router, stopping).await,
+                None => serve(stream, Peer::plain(address), router, stopping).await,
+            };
+            if let Err(error) = served {
                 tracing::debug!(%address, %error, "a connection ended");
             }
         });
@@ -140,12 +152,11 @@ async fn meet(
     stream: TcpStream,
     address: SocketAddr,
     tls: TlsAcceptor,
-    strangers: &Semaphore,
+    strangers: Option<Arc<Semaphore>>,
     router: Router,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError> {
     let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
-    stream.set_nodelay(true)?;
     let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
     let stream = handshake.await.map_err(timed_out)??;
     let certificate = stream
@@ -154,26 +165,29 @@ async fn meet(
         .peer_certificates()
         .and_then(|chain| chain.first())
         .and_then(identity::shown);
-    let known = certificate.is_some();
+    let strangers = strangers.filter(|_| certificate.is_none());
     let peer = Peer {
         address,
         certificate,
     };
     let served = serve(stream, peer, router, stopping);
-    if known {
+    let Some(strangers) = strangers else {
         return served.await;
-    }
+    };
     let _stranger = strangers.try_acquire()?;
     let served = tokio::time::timeout(STRANGER_TIMEOUT, served).await;
     served.map_err(timed_out)?
 }
 
-async fn serve(
-    stream: TlsStream<TcpStream>,
+async fn serve<S>(
+    stream: S,
     peer: Peer,
     router: Router,
     mut stopping: watch::Receiver<bool>,
-) -> Result<(), ConnectionError> {
+) -> Result<(), ConnectionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         router.clone().call(request)

@@ -64,6 +64,12 @@ pub(crate) async fn a_hole_is_asked_for_and_a_notice_explains_it(bench: &Bench) 
         .await;
     assert_eq!(gaps.len(), 1);
     assert_eq!((gaps[0].int(0).unwrap(), gaps[0].int(1).unwrap()), (4, 5));
+
+    // A restored disk still has what was given up.
+    let filling = bench.take(&terminal, &till.batch(4..=9)).await;
+    assert_eq!((filling.verdict, filling.events), (Verdict::Ok, 2));
+    assert_eq!(bench.number("SELECT COUNT(*) FROM events").await, 9);
+    assert_eq!(bench.number("SELECT filled FROM gaps").await, 2);
 }
 
 pub(crate) async fn a_rolled_back_till_forks_and_both_histories_are_kept(bench: &Bench) {

@@ -1,6 +1,7 @@
 -- Words replaced before this runs: {key} is a text that compares byte by byte, as cursors and
 -- exports need it; {serial} is a number that the database draws. Times are milliseconds since
--- 1970-01-01 UTC by central's clock. Flags are 0 or 1.
+-- 1970-01-01 UTC by central's clock. Flags are 0 or 1. What no statement asks for has no index: each
+-- one costs every event.
 
 CREATE TABLE meta (
     name {key} PRIMARY KEY,
@@ -78,6 +79,8 @@ CREATE TABLE gaps (
     to_seq BIGINT NOT NULL,
     reason TEXT NOT NULL,
     reported_ms BIGINT NOT NULL,
+    -- How many of its events came after all, from a restored disk.
+    filled BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (terminal, epoch, from_seq)
 );
 
@@ -121,8 +124,6 @@ CREATE TABLE transactions (
     seq BIGINT NOT NULL,
     PRIMARY KEY (store, workstation, business_day, sequence)
 );
-CREATE INDEX transactions_card ON transactions (card) WHERE card IS NOT NULL;
-CREATE INDEX transactions_event ON transactions (terminal, epoch, seq);
 
 CREATE TABLE members (
     member {key} PRIMARY KEY,
@@ -192,7 +193,6 @@ CREATE TABLE ledger (
     UNIQUE (kind, reference)
 );
 CREATE INDEX ledger_card ON ledger (card) WHERE card IS NOT NULL;
-CREATE INDEX ledger_member ON ledger (member) WHERE member IS NOT NULL;
 
 CREATE TABLE disputes (
     id {key} PRIMARY KEY,
