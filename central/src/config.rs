@@ -27,12 +27,12 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// It is no TOML, or holds a setting that does not exist.
-    #[error("{file} holds a fault:\n{source}")]
+    #[error("{file} holds a fault:\n{fault}")]
     Parse {
         /// The file.
         file: PathBuf,
         /// Where and what, with the line.
-        source: Box<toml::de::Error>,
+        fault: Box<toml::de::Error>,
     },
     /// A value has no sense.
     #[error("{file}: `{setting}` {why}")]
@@ -228,9 +228,9 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with the file, and the line where it can be named.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
+        let config: Self = toml::from_str(text).map_err(|fault| ConfigError::Parse {
             file: file.to_owned(),
-            source: Box::new(source),
+            fault: Box::new(fault),
         })?;
         match config.fault() {
             Some((setting, why)) => Err(ConfigError::Value {

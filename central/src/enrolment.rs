@@ -132,9 +132,11 @@ pub async fn enrol(
     if request.csr_pem.len() > CSR_BYTES_MAX {
         return Err(EnrolError::Malformed("the signing request is too long"));
     }
-    if request.machine.is_empty() {
+    // It is compared byte by byte later, so that it must survive being kept.
+    if request.machine.is_empty() || request.machine != plain_text(&request.machine, TEXT_BYTES_MAX)
+    {
         return Err(EnrolError::Malformed(
-            "the machine's fingerprint is missing",
+            "the machine's fingerprint is missing, too long or no plain text",
         ));
     }
     // A malformed request has no key and fails when it is to be signed; the token comes first.
@@ -169,7 +171,7 @@ pub async fn enrol(
         workstation.as_str(),
         issued.serial,
         issued.pem.clone(),
-        plain_text(&request.machine, TEXT_BYTES_MAX),
+        request.machine.as_str(),
         plain_text(&request.version, TEXT_BYTES_MAX),
         now_ms,
     ];

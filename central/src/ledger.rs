@@ -79,8 +79,7 @@ pub fn sale_reference(key: &SaleKey) -> String {
     )
 }
 
-/// Books entries, each at most once ever, and brings balances up to date. Returns the references
-/// that were new.
+/// Books entries, each at most once ever, and brings balances up to date. Returns how many were new.
 ///
 /// The caller holds the cards' rows locked, so that a card does not change hands in between.
 ///

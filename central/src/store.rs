@@ -8,6 +8,8 @@
 //!
 //! Deliberately absent: queries. They live beside what they are for.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,17 @@ pub enum OpenError {
         /// What the driver said.
         #[source]
         source: DbErr,
+    },
+    /// Its file cannot be made.
+    #[error(
+        "the database {database} cannot be made: check `data_dir`, its owner and the disk's room"
+    )]
+    File {
+        /// Where it should be.
+        database: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
     },
     /// Its schema cannot be used.
     #[error("the database {database} cannot be used")]
@@ -117,6 +130,12 @@ impl Store {
         history: &str,
     ) -> Result<Self, OpenError> {
         let shown = database.shown(data_dir);
+        if *database == DatabaseConfig::Sqlite {
+            make_private(&sqlite_path(data_dir)).map_err(|source| OpenError::File {
+                database: shown.clone(),
+                source,
+            })?;
+        }
         let connection = match database {
             DatabaseConfig::Sqlite => Database::connect(sqlite_options(data_dir)).await,
             DatabaseConfig::Postgres { url, connections } => {
@@ -241,6 +260,14 @@ fn sqlite_options(data_dir: &Path) -> ConnectOptions {
                 .foreign_keys(true)
         });
     options
+}
+
+/// Makes the file before the engine does, for its owner alone; the engine gives its other files the
+/// same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).open(path)?;
+    Ok(())
 }
 
 /// Returns where the embedded database lies.

@@ -48,6 +48,7 @@ macro_rules! over_both_engines {
 
 over_both_engines! {
     start::many_processes_may_start_at_once_on_an_installation,
+    start::nobody_but_its_owner_may_read_the_data_directory,
     start::a_database_of_a_newer_program_is_left_alone,
     enrolment::a_token_buys_one_identity_and_the_same_till_may_ask_again,
     enrolment::a_renewed_certificate_replaces_its_predecessor_when_it_is_first_used,

@@ -266,8 +266,7 @@ async fn apply(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     match join {
-        Join::Repeats(_) => {}
-        Join::Nothing => {}
+        Join::Repeats(_) | Join::Nothing => {}
         Join::Card { member } => {
             give_card(tx, binding.as_str(), card, member, touched, now_ms).await?;
         }

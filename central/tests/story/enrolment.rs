@@ -48,6 +48,11 @@ pub(crate) async fn a_token_buys_one_identity_and_the_same_till_may_ask_again(be
         "{unknown:?}"
     );
 
+    let mut odd = enrol_request(&bench.token("S1", "W1", 60_000).await);
+    odd.machine = "m".repeat(200);
+    let odd = enrol(&bench.store, &bench.ca, &odd, NOW_MS).await;
+    assert!(matches!(odd, Err(EnrolError::Malformed(_))), "{odd:?}");
+
     // A malformed request must not burn the token.
     let mut broken = enrol_request(&bench.token("S1", "W1", 60_000).await);
     let csr = std::mem::replace(&mut broken.csr_pem, "nonsense".into());

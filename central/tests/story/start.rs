@@ -59,3 +59,14 @@ pub(crate) async fn a_database_of_a_newer_program_is_left_alone(bench: &Bench) {
     assert!(error.contains("9999") && error.contains("newer"), "{error}");
     assert!(!error.contains("host="), "{error}");
 }
+
+pub(crate) async fn nobody_but_its_owner_may_read_the_data_directory(bench: &Bench) {
+    use std::os::unix::fs::PermissionsExt;
+
+    bench.account("tmall:1", NOW_MS).await;
+    for entry in std::fs::read_dir(bench.data_dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?} has mode {mode:o}", entry.path());
+    }
+}
