@@ -23,6 +23,7 @@ impl Headquarters {
     fn new(settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = dir.path().join("data");
+        std::fs::create_dir(&data_dir).unwrap();
         let text = format!("data_dir = {data_dir:?}\n{settings}\n");
         std::fs::write(dir.path().join("central.toml"), text).unwrap();
         Self { dir }
@@ -83,6 +84,10 @@ fn stdout_holds_the_answer_alone_so_that_scripts_can_take_it() {
     let key = hq.answer(&["api-key", "create", "--role", "reader"]);
     assert!(one_line(&key).starts_with("tbk_"));
 
+    assert!(
+        hq.answer(&["export", "audit"])
+            .contains("member_code.created")
+    );
     let exported = hq.json(&["export", "members"]);
     assert_eq!(exported["member"], one_line(&member));
     assert_eq!(exported["name"], "Li Wei");
@@ -224,6 +229,16 @@ fn a_database_that_is_away_is_told_from_failure_and_no_password_is_shown() {
         said.stderr
     );
     assert!(!said.stderr.contains("s3cret"), "{}", said.stderr);
+}
+
+#[test]
+fn a_wrong_path_never_answers_from_an_empty_installation() {
+    let hq = Headquarters::new("");
+    std::fs::remove_dir(hq.dir.path().join("data")).unwrap();
+    let said = hq.run(&["export", "members"]);
+    assert_eq!(said.code, 3, "{}", said.stderr);
+    assert!(said.stderr.contains("data_dir"), "{}", said.stderr);
+    assert!(!hq.dir.path().join("data").exists());
 }
 
 #[test]
