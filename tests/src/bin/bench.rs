@@ -1,0 +1,34 @@
+//! `./dev bench`: measures, prints, and writes `tests/bench/RESULTS.md`.
+
+#![expect(clippy::print_stdout, reason = "figures are printed")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tillbind_tests::bench::Figures;
+use tillbind_tests::environment;
+
+/// Measures the product against its peers and limits.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// Plays the demo too and writes down how long it took.
+    #[arg(long)]
+    demo: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let project = environment::project()?;
+    let demo: Option<PathBuf> = arguments.demo.then(|| project.join("build/demo"));
+    let results = Figures::measure(demo.as_deref())?.markdown()?;
+    let folder = project.join("tests/bench");
+    let file = folder.join("RESULTS.md");
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&file, &results))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    println!("\n{results}\nwritten to {}", file.display());
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! End to end: real processes, devices, databases, and lines that break.
+
+mod arrows;
+mod bad_input;
+mod personal_data;
+mod printing_clients;
+mod real_samples;
+mod replug;
+mod retail;
+mod store_day;

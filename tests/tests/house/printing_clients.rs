@@ -1,0 +1,126 @@
+//! Printing libraries of other people, through the tap.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use tillbind_tests::central::Database;
+use tillbind_tests::clock;
+use tillbind_tests::environment;
+use tillbind_tests::printer::Printer;
+use tillbind_tests::process::{command, run};
+use tillbind_tests::receipt;
+use tillbind_tests::sale::Sale;
+use tillbind_tests::scene;
+use tillbind_tests::shop::{DURABLE_WITHIN, Shop};
+use tillbind_tests::terminal::Setup;
+
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
+
+#[test]
+fn python_escpos_and_receiptline_print_unchanged_and_their_sales_arrive() -> Result<()> {
+    let Some(clients) = environment::clients()? else {
+        return Ok(());
+    };
+    scene::play("clients", |scene| {
+        let central = scene.central("central", &Database::Sqlite)?;
+        let mut shop = Shop::open(scene, "till", &central, Setup::new("S001", "1"))?;
+        let mut sales = Vec::new();
+        for (sequence, client) in [(101, Client::PythonEscpos), (102, Client::Receiptline)] {
+            let mut sale = Sale::numbered("S001", "1", clock::now(), 7);
+            sale.sequence = sequence;
+            let file = scene.path().join(format!("{sequence}.json"));
+            std::fs::write(&file, described(&sale).to_string())?;
+
+            let direct = Printer::switch_on()?;
+            client.print(&clients, direct.address(), &file)?;
+            let before = shop.terminal.recorded()?;
+            shop.printer.tear_off();
+            client.print(&clients, shop.terminal.tap("printer")?, &file)?;
+            shop.terminal
+                .wait_for_recorded(before + 1, DURABLE_WITHIN)?;
+            let paper = shop
+                .printer
+                .wait_for_bytes(direct.bytes().len(), DURABLE_WITHIN)?;
+            ensure!(
+                paper == direct.bytes(),
+                "{client:?}: the printer behind the tap got other bytes than the one beside it"
+            );
+            shop.played.sale(&sale, None);
+            sales.push(sale);
+        }
+        shop.terminal.wait_for_drained(ARRIVES_WITHIN)?;
+        let transactions = central.export("transactions")?;
+        let tally = shop
+            .played
+            .compare(&transactions, &central.export("events")?, &[])?;
+        ensure!(tally.is_clean(), "{tally:#?}");
+        for sale in &sales {
+            let found = transactions.iter().find(|transaction| {
+                tillbind_tests::tally::key(transaction)
+                    .is_ok_and(|key| key.3 == sale.sequence.to_string())
+            });
+            let items = found.and_then(|found| found["items"].as_array());
+            let told: Vec<(&str, i64)> = items
+                .into_iter()
+                .flatten()
+                .filter_map(|item| {
+                    Some((
+                        item["description"].as_str()?,
+                        item["amount_minor"].as_i64()?,
+                    ))
+                })
+                .collect();
+            let played: Vec<(&str, i64)> = sale
+                .goods
+                .iter()
+                .map(|goods| (goods.description.as_str(), goods.amount_minor()))
+                .collect();
+            ensure!(told == played, "{played:?} arrived as {told:?}");
+        }
+        Ok(())
+    })
+}
+
+fn described(sale: &Sale) -> serde_json::Value {
+    let rows: Vec<_> = receipt::rows(sale)
+        .into_iter()
+        .map(|(left, right)| json!({"left": left, "right": right.unwrap_or_default()}))
+        .collect();
+    json!({
+        "heading": "CORNER SHOP",
+        "rows": rows,
+        "code": format!("https://shop.example/r/{}", sale.sequence),
+        "thanks": "Thank you",
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Client {
+    PythonEscpos,
+    Receiptline,
+}
+
+impl Client {
+    fn print(self, clients: &Path, to: SocketAddr, file: &Path) -> Result<()> {
+        let scripts = environment::project()?.join("tests/clients");
+        let (program, script) = match self {
+            Self::PythonEscpos => (clients.join("venv/bin/python"), "print_escpos.py"),
+            Self::Receiptline => (
+                environment::program("node").unwrap_or_else(|| PathBuf::from("node")),
+                "print_receiptline.mjs",
+            ),
+        };
+        let mut command = command(&program);
+        command
+            .arg(scripts.join(script))
+            .arg(to.ip().to_string())
+            .arg(to.port().to_string())
+            .arg(file)
+            .current_dir(clients);
+        run(command)?.success()?;
+        Ok(())
+    }
+}
