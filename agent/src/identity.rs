@@ -14,7 +14,7 @@ pub mod tls;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,12 @@ impl Identity {
             .mode(0o600)
             .open(&aside)?;
         file.write_all(&text)?;
+        // A technician enrols as root; the daemon, whose directory it is, must read what came of it.
+        let owner = fs::metadata(data_dir)?;
+        if file.metadata()?.uid() != owner.uid() {
+            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            chown(&dir, Some(owner.uid()), Some(owner.gid()))?;
+        }
         file.sync_all()?;
         fs::rename(&aside, path)?;
         File::open(&dir)?.sync_all()?;

@@ -10,7 +10,7 @@ use crate::values;
 /// action was about, masked.
 #[derive(Debug, Clone)]
 pub struct Entry<'e> {
-    /// Who: `cli:USER`, `api-key:ID`, `terminal:ID`, `central`.
+    /// Who: `cli:USER`, `api-key:ID@ADDRESS`, `terminal:ID`, `central`.
     pub actor: &'e str,
     /// What, a stable word such as `terminal.revoked`.
     pub action: &'e str,

@@ -269,6 +269,11 @@ pub async fn run(arguments: Arguments, user: &str) -> ExitCode {
 
 async fn command(arguments: Arguments, output: Output, user: &str) -> Result<(), Failure> {
     let config = Config::read(&arguments.config)?;
+    if !matches!(arguments.command, Command::Serve { .. }) && !config.data_dir.is_dir() {
+        // Only the service makes an installation: a command with a wrong path would answer from an
+        // empty one.
+        return Err(Failure::NoInstallation(config.data_dir));
+    }
     let central = Central::open(config).await?;
     let desk = Desk {
         central: &central,

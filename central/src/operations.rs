@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tillbind_protocol::ids::{AccountRef, StoreId, WorkstationId};
 
+use crate::audit::{self, Entry};
 use crate::data_dir::FileError;
 use crate::enrolment::{self, EnrolError, NewToken};
 use crate::intake::projection::Rules;
@@ -135,7 +136,8 @@ pub struct IssuedCode {
     pub expires_ms: i64,
 }
 
-/// Signs a member code.
+/// Signs a member code. The trail keeps who asked for it: whoever holds the code can bind a card to
+/// the account.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -143,10 +145,20 @@ pub async fn issue_member_code(
     central: &Central,
     account: &AccountRef,
     ttl_s: i64,
+    actor: &str,
     now_ms: i64,
 ) -> Result<IssuedCode, KeyError> {
     let (store, data_dir) = (&central.store, &central.data_dir);
     let code = keys::create_member_code(store, data_dir, account, ttl_s, now_ms).await?;
+    let entry = Entry {
+        actor,
+        action: "member_code.created",
+        subject: &account.masked(),
+        detail: &format!("{ttl_s} s"),
+    };
+    let tx = store.begin().await?;
+    audit::write(&*tx, &entry, now_ms).await?;
+    tx.commit().await?;
     // Codes count whole seconds.
     let issued_s = now_ms.div_euclid(1_000);
     Ok(IssuedCode {

@@ -115,36 +115,45 @@ pub async fn adopt_renewed(
     Ok(())
 }
 
-/// Writes down that a terminal was in touch, and how it is if it told.
+/// A terminal's contact, as its request shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Contact<'r> {
+    /// Life of its outbox.
+    pub epoch: Epoch,
+    /// Events that it still holds for central once this request is taken.
+    pub outbox_events: u64,
+    /// Central's clock less the terminal's, in milliseconds: as the terminal estimates it, or from
+    /// this one request, which is off by the time that it was on its way.
+    pub clock_offset_ms: i64,
+    /// How it is, if it told.
+    pub hello: Option<&'r Hello>,
+}
+
+/// Writes down that a terminal was in touch, and how it is.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn note_seen(
     on: &impl ConnectionTrait,
     id: &TerminalId,
-    epoch: Epoch,
-    hello: Option<&Hello>,
+    contact: &Contact<'_>,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let operation = "note a terminal's contact";
-    let Some(hello) = hello else {
-        let sql = "UPDATE terminals SET last_seen_ms = $2, epoch = $3 WHERE terminal = $1";
-        let values = values![id.as_str(), now_ms, epoch.to_string()];
-        execute(on, operation, sql, values).await?;
-        return Ok(());
-    };
-    let sql = "UPDATE terminals SET last_seen_ms = $2, epoch = $3, version = $4,
-        outbox_events = $5, clock_offset_ms = $6, refused_ms = NULL, refused_reason = NULL
+    // Whoever says hello has passed the test for clones: an earlier refusal is over.
+    let sql = "UPDATE terminals SET last_seen_ms = $2, epoch = $3, outbox_events = $4,
+        clock_offset_ms = $5, version = COALESCE($6, version),
+        refused_ms = CASE WHEN $6 IS NULL THEN refused_ms END,
+        refused_reason = CASE WHEN $6 IS NULL THEN refused_reason END
         WHERE terminal = $1";
     let values = values![
         id.as_str(),
         now_ms,
-        epoch.to_string(),
-        plain_text(&hello.version, HELLO_TEXT_BYTES_MAX),
-        i64::try_from(hello.outbox_events).unwrap_or(i64::MAX),
-        hello.clock_offset_ms,
+        contact.epoch.to_string(),
+        i64::try_from(contact.outbox_events).unwrap_or(i64::MAX),
+        contact.clock_offset_ms,
+        contact.hello.map(|hello| plain_text(&hello.version, HELLO_TEXT_BYTES_MAX)),
     ];
-    execute(on, operation, sql, values).await?;
+    execute(on, "note a terminal's contact", sql, values).await?;
     Ok(())
 }
 

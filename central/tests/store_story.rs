@@ -10,7 +10,9 @@ mod support;
 mod story {
     pub(crate) mod binding;
     pub(crate) mod crash;
+    pub(crate) mod desk;
     pub(crate) mod enrolment;
+    pub(crate) mod exports;
     pub(crate) mod intake;
     pub(crate) mod pages;
     pub(crate) mod sales;
@@ -67,5 +69,11 @@ over_both_engines! {
     pages::a_snapshot_is_resumed_at_any_page_and_followed_by_changes,
     pages::a_foreign_cursor_starts_over,
     pages::no_change_is_missed_while_others_write,
+    desk::disputes_and_quarantine_are_worked_through_by_commands,
+    exports::every_kind_has_the_fields_of_the_contract_in_their_order,
+    exports::lines_read_as_they_were_promised,
+    exports::csv_holds_what_ndjson_holds,
+    exports::many_pages_hold_everything_once_in_order_as_of_one_moment,
+    exports::a_filter_leaves_out_what_was_not_asked_for,
     crash::a_crash_at_any_moment_leaves_nothing_twice,
 }

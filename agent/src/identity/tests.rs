@@ -107,3 +107,19 @@ fn a_damaged_identity_says_what_to_do() {
     let error = Identity::load(dir.path()).unwrap_err().to_string();
     assert!(error.contains("--again"), "{error}");
 }
+
+#[tokio::test]
+async fn an_identity_that_root_made_belongs_to_the_owner_of_the_data_directory() {
+    const DAEMON: u32 = 4_711;
+    let dir = tempfile::tempdir().unwrap();
+    if chown(dir.path(), Some(DAEMON), Some(DAEMON)).is_err() {
+        // Only root may give a directory away; anyone else has nothing to hand over either.
+        return;
+    }
+    let central = FakeCentral::start().await;
+    enrol(dir.path(), &central.token("one"), false, &machine())
+        .await
+        .unwrap();
+    assert_eq!(fs::metadata(path_in(dir.path())).unwrap().uid(), DAEMON);
+    assert_eq!(fs::metadata(dir.path().join(DIR)).unwrap().uid(), DAEMON);
+}

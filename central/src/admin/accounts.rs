@@ -80,11 +80,13 @@ pub(super) struct MadeCode {
     responses((status = 200, body = MadeCode), (status = 404, body = Problem)))]
 pub(super) async fn create_code(
     State(admin): State<Arc<Admin>>,
+    Extension(caller): Extension<Caller>,
     Body(new): Body<NewCode>,
 ) -> Result<Json<MadeCode>, Refused> {
     let ttl_s = new.ttl_s.unwrap_or(operations::MEMBER_CODE_TTL_S);
     let (central, account) = (&admin.central, &new.account);
-    let issued = operations::issue_member_code(central, account, ttl_s, now_ms()).await?;
+    let issued =
+        operations::issue_member_code(central, account, ttl_s, &caller.actor, now_ms()).await?;
     Ok(Json(MadeCode {
         account: new.account.to_string(),
         code: issued.code,

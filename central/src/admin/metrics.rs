@@ -44,8 +44,8 @@ const GAUGES: [(&str, &str, &str); 6] = [
     ),
     (
         "tillbind_gaps_events",
-        "Events that terminals could no longer send.",
-        "SELECT CAST(COALESCE(SUM(to_seq - from_seq + 1), 0) AS BIGINT) FROM gaps WHERE $1 > 0",
+        "Events that terminals could no longer send and that did not come after all.",
+        "SELECT CAST(COALESCE(SUM(to_seq - from_seq + 1 - filled), 0) AS BIGINT) FROM gaps WHERE $1 > 0",
     ),
 ];
 

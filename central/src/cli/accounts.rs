@@ -26,7 +26,9 @@ pub(super) async fn run(desk: &Desk<'_>, command: AccountCommand) -> Result<(), 
 
 pub(super) async fn run_code(desk: &Desk<'_>, command: MemberCodeCommand) -> Result<(), Failure> {
     let MemberCodeCommand::Create { account, ttl, qr } = command;
-    let issued = operations::issue_member_code(desk.central, &account, ttl.0, desk.now_ms).await?;
+    let issued =
+        operations::issue_member_code(desk.central, &account, ttl.0, &desk.actor, desk.now_ms)
+            .await?;
     let expires_at = Moment(issued.expires_ms);
     if desk.output.json {
         return desk.output.object(&json!({

@@ -29,6 +29,12 @@ pub enum Failure {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Nothing is installed where the configuration points.
+    #[error(
+        "{0} does not exist: check `data_dir` in the configuration, or start `tillbind-central \
+         serve` once, which makes it"
+    )]
+    NoInstallation(PathBuf),
     /// Central cannot be opened or go on.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -106,7 +112,8 @@ impl Failure {
             }
             Self::Token(TokenError::Life(_) | TokenError::Url(_) | TokenError::NoPort)
             | Self::Key(KeyError::Ttl(_)) => WRONG_USE,
-            Self::Serve(ServeError::File(_) | ServeError::Open(OpenError::Connect { .. })) => {
+            Self::NoInstallation(_)
+            | Self::Serve(ServeError::File(_) | ServeError::Open(OpenError::Connect { .. })) => {
                 UNREACHABLE
             }
             Self::Serve(ServeError::Ca(CaError::File(_)) | ServeError::Key(KeyError::File(_))) => {

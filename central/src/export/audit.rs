@@ -31,7 +31,7 @@ pub struct Entry {
     entry: i64,
     /// When.
     at: Moment,
-    /// Who: `cli:USER`, `api-key:ID`, `terminal:ID` or `central`.
+    /// Who: `cli:USER`, `api-key:ID@ADDRESS`, `terminal:ID` or `central`.
     actor: String,
     /// What, a stable word such as `terminal.revoked`.
     action: String,

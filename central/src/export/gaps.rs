@@ -16,6 +16,7 @@ pub(super) const COLUMNS: &[&str] = &[
     "to_seq",
     "reason",
     "reported_at",
+    "filled_events",
 ];
 
 pub(super) static LISTING: Listing = Listing {
@@ -25,7 +26,8 @@ pub(super) static LISTING: Listing = Listing {
         Key::Text("g.epoch"),
         Key::Int("g.from_seq"),
     ],
-    columns: "g.terminal, g.epoch, g.from_seq, g.to_seq, g.reason, g.reported_ms",
+    columns: "g.terminal, g.epoch, g.from_seq, g.to_seq, g.reason, g.reported_ms, \
+              g.filled",
     from: "gaps g LEFT JOIN terminals t ON t.terminal = g.terminal",
     always: None,
     time: Some("g.reported_ms"),
@@ -50,6 +52,8 @@ pub struct Gap {
     reason: String,
     /// When the terminal said so.
     reported_at: Moment,
+    /// How many of them came after all, from a restored disk.
+    filled_events: i64,
 }
 
 pub(super) fn line(row: &Row) -> Result<Gap, StoreError> {
@@ -61,5 +65,6 @@ pub(super) fn line(row: &Row) -> Result<Gap, StoreError> {
         to_seq: cells.int()?,
         reason: cells.text()?,
         reported_at: cells.moment()?,
+        filled_events: cells.int()?,
     })
 }

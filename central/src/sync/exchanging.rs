@@ -26,7 +26,7 @@ use crate::entropy;
 use crate::intake::{self, Arrival, SEQ_MAX, Taken};
 use crate::keys;
 use crate::sync::identity::Peer;
-use crate::terminals::{self, SEEN_GRAIN_MS, Terminal};
+use crate::terminals::{self, Contact, SEEN_GRAIN_MS, Terminal};
 
 /// How long a request waits for its turn before its terminal is told to slow down.
 const INTAKE_WAIT: Duration = Duration::from_secs(2);
@@ -92,7 +92,7 @@ async fn respond(
         return Ok(verdict(&request, Verdict::Refused { reason }, received_ms));
     }
     let taken = take(service, &terminal, &request, received_ms).await?;
-    note_seen(service, &terminal, &request, received_ms).await?;
+    note_seen(service, &terminal, &request, &taken, received_ms).await?;
     drop(turn);
     let wait = if sends || taken.verdict != Verdict::Ok {
         Duration::ZERO
@@ -199,6 +199,7 @@ async fn note_seen(
     service: &Service,
     terminal: &Terminal,
     request: &ExchangeRequest,
+    taken: &Taken,
     now_ms: i64,
 ) -> Result<(), Refused> {
     let fresh = terminal
@@ -209,7 +210,15 @@ async fn note_seen(
     }
     let tx = service.store.begin().await?;
     let hello = request.hello.as_ref();
-    terminals::note_seen(&*tx, &terminal.id, request.epoch, hello, now_ms).await?;
+    let contact = Contact {
+        epoch: request.epoch,
+        outbox_events: request.head.seq.0.saturating_sub(taken.acked.seq.0),
+        clock_offset_ms: hello
+            .and_then(|hello| hello.clock_offset_ms)
+            .unwrap_or_else(|| now_ms.saturating_sub(request.at_ms)),
+        hello,
+    };
+    terminals::note_seen(&*tx, &terminal.id, &contact, now_ms).await?;
     tx.commit().await?;
     Ok(())
 }
