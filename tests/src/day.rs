@@ -2,6 +2,7 @@
 //! everything arrives.
 
 mod narrator;
+mod places;
 mod report;
 
 use std::path::Path;
@@ -429,49 +430,8 @@ impl Day {
             events: events.len(),
             tally,
             elapsed: self.watch.elapsed(),
-            places: self.places()?,
+            places: places::of(&self.scene, &self.central, &[&self.first, &self.second])?,
         })
-    }
-
-    fn places(&self) -> Result<Vec<(String, String)>> {
-        let shown = |path: &Path| path.display().to_string();
-        let mut places = vec![
-            (
-                "headquarters' API".to_owned(),
-                format!("http://{}/api/v1/", self.central.admin()?),
-            ),
-            (
-                "exports".to_owned(),
-                format!(
-                    "tillbind-central --config {} export transactions",
-                    shown(&self.central.settings())
-                ),
-            ),
-            ("central's log".to_owned(), shown(&self.central.log())),
-        ];
-        for shop in [&self.first, &self.second] {
-            let terminal = &shop.terminal;
-            let name = &terminal.setup().store;
-            places.push((
-                format!("{name}: till's API"),
-                format!("http://{}/v1/status", terminal.api_address()?),
-            ));
-            places.push((
-                format!("{name}: its token"),
-                shown(&terminal.data().join("api.token")),
-            ));
-            places.push((
-                format!("{name}: printer's tap"),
-                terminal.tap("printer")?.to_string(),
-            ));
-            places.push((
-                format!("{name}: status"),
-                format!("tillbind --config {} status", shown(&terminal.settings())),
-            ));
-            places.push((format!("{name}: log"), shown(&terminal.log())));
-        }
-        places.push(("everything".to_owned(), shown(self.scene.path())));
-        Ok(places)
     }
 }
 

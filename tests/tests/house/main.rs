@@ -2,6 +2,7 @@
 
 mod arrows;
 mod bad_input;
+mod contract;
 mod personal_data;
 mod printing_clients;
 mod real_samples;
