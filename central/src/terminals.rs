@@ -151,7 +151,9 @@ pub async fn note_seen(
         contact.epoch.to_string(),
         i64::try_from(contact.outbox_events).unwrap_or(i64::MAX),
         contact.clock_offset_ms,
-        contact.hello.map(|hello| plain_text(&hello.version, HELLO_TEXT_BYTES_MAX)),
+        contact
+            .hello
+            .map(|hello| plain_text(&hello.version, HELLO_TEXT_BYTES_MAX)),
     ];
     execute(on, "note a terminal's contact", sql, values).await?;
     Ok(())

@@ -17,7 +17,8 @@ pub(super) struct Fault {
     pub error: &'static str,
     /// What happened, to what, and what to do.
     pub message: String,
-    /// Of a card that is not in the replica: whether the chain knows it.
+    /// Of a card that is not in the replica: whether the chain knows it. Absent while the replica is
+    /// not complete, since nobody here can tell then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_to_chain: Option<bool>,
     #[serde(skip)]
@@ -35,11 +36,17 @@ impl Fault {
         }
     }
 
-    pub(super) fn unknown_card() -> Self {
-        let message = "this terminal holds no member data of this card";
+    /// Every terminal holds all cards of the chain, so a complete replica can say that a card is none.
+    pub(super) fn unknown_card(replica_complete: bool) -> Self {
+        let message = if replica_complete {
+            "the chain has no such card"
+        } else {
+            "this terminal holds nothing of this card, and its copy of the member data is not \
+             complete: ask again once it has reached headquarters"
+        };
         let fault = Self::new(StatusCode::NOT_FOUND, "unknown_card", message);
         Self {
-            known_to_chain: Some(false),
+            known_to_chain: replica_complete.then_some(false),
             ..fault
         }
     }

@@ -41,11 +41,12 @@ pub(super) async fn get_card(
             error.to_string(),
         )
     })?;
-    let card = conversion::from_bridge(&card).ok_or_else(Fault::unknown_card)?;
+    let unknown = || Fault::unknown_card(served.line.borrow().replica_complete);
+    let card = conversion::from_bridge(&card).ok_or_else(unknown)?;
     card_view(&served, &card.number)
         .await?
         .map(Json)
-        .ok_or_else(Fault::unknown_card)
+        .ok_or_else(unknown)
 }
 
 #[utoipa::path(get, path = "/v1/basket", responses(

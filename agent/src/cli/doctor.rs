@@ -224,7 +224,7 @@ fn examine_status(report: &mut Report, status: &Value) {
     match text("/line/state") {
         Some("offline") => report.find(
             "line",
-            format!("headquarters cannot be reached: {why}"),
+            why,
             "check network, firewall and headquarters; sales and scans are kept meanwhile",
         ),
         Some("refused") => {

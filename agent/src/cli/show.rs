@@ -52,7 +52,7 @@ pub(super) fn status(status: &Value) -> Vec<String> {
     lines.push(match status.pointer("/clock/offset_ms") {
         None => "Clock     headquarters' clock was never seen".to_owned(),
         Some(offset) => format!(
-            "Clock     {offset} ms behind headquarters, within {} ms",
+            "Clock     headquarters' clock less this one: {offset} ms, within {} ms",
             number(status, "/clock/uncertainty_ms")
         ),
     });
@@ -93,15 +93,18 @@ pub(super) fn devices(devices: &Value) -> Vec<String> {
     }
     each.iter()
         .flat_map(|device| {
+            let kind = text(device, "/kind");
+            let (count, told) = match kind {
+                "scanner" => ("/scans", "scans"),
+                "receipt_tap" => ("/jobs", "receipts"),
+                _ => ("/sales", "sales"),
+            };
             let line = format!(
-                "Device    {} ({}) {} at {}: {} scans, {} receipts, {} sales",
+                "Device    {} ({kind}) {} at {}: {} {told}",
                 text(device, "/name"),
-                text(device, "/kind"),
                 text(device, "/state"),
                 text(device, "/endpoint"),
-                number(device, "/scans"),
-                number(device, "/jobs"),
-                number(device, "/sales"),
+                number(device, count),
             );
             let fault = device.get("fault").and_then(Value::as_str);
             std::iter::once(line).chain(fault.map(|fault| format!("          {fault}")))

@@ -31,7 +31,7 @@ fn size(program: &str) -> Result<Row> {
         beside: if cfg!(debug_assertions) {
             "a debug build: says nothing".to_owned()
         } else {
-            "stripped, as the release profile builds it".to_owned()
+            "stripped, as it is shipped (profile dist)".to_owned()
         },
         goal: "12 MB".to_owned(),
     })

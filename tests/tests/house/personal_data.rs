@@ -39,15 +39,8 @@ fn a_terminals_disk_logs_and_bundle_hold_no_card_name_or_account_in_clear() -> R
         shop.terminal
             .command(&["bind", "--card", CARD, "--code", &code])?;
 
-        let bundle = scene.path().join("bundle");
-        let bundled = shop
-            .terminal
-            .command(&["support-bundle", &bundle.to_string_lossy()])?;
         let mut places: Vec<PathBuf> = vec![shop.terminal.data()];
         places.extend(scene.logs()?);
-        if bundled.code == 0 {
-            places.push(bundle);
-        }
         let secrets: Vec<String> = [
             CARD,
             &CARD[..12],

@@ -41,8 +41,8 @@ pub(super) struct Method {
 fn load_profile(path: Option<&Path>) -> Result<Profile, String> {
     let Some(path) = path else {
         return Err(
-            "the tap has no profile: let `tillbind receipts learn` propose one and name it \
-                    in the settings"
+            "the tap has no profile: name the one that fits the shop's receipts as `profile` in \
+             the settings"
                 .to_owned(),
         );
     };
