@@ -6,7 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a demonstration is its output")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -30,9 +30,12 @@ struct Arguments {
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let mut narrator = Narrator::new();
-    let mut day = Day::begin(&arguments.folder, &mut narrator)?;
-    day.play(&mut narrator)?;
-    let report = day.report()?;
+    let (day, report) = played(&arguments.folder, &mut narrator).with_context(|| {
+        format!(
+            "the demo failed; the logs of all that ran are under {}",
+            arguments.folder.display()
+        )
+    })?;
     narrator.end();
     print!("{report}");
     if arguments.keep {
@@ -40,7 +43,15 @@ fn main() -> Result<ExitCode> {
         wait_for_interrupt()?;
         println!("ending");
     }
+    drop(day);
     Ok(code(&report))
+}
+
+fn played(folder: &Path, narrator: &mut Narrator) -> Result<(Day, Report)> {
+    let mut day = Day::begin(folder, narrator)?;
+    day.play(narrator)?;
+    let report = day.report()?;
+    Ok((day, report))
 }
 
 fn code(report: &Report) -> ExitCode {

@@ -68,9 +68,13 @@ impl fmt::Display for Report {
                 writeln!(f, "{title}: {line}")?;
             }
         }
-        writeln!(f, "\nin {:.1} s; look at", self.elapsed.as_secs_f32())?;
+        writeln!(
+            f,
+            "\nin {:.1} s. Where to look (addresses answer as long as it runs: --keep)",
+            self.elapsed.as_secs_f32()
+        )?;
         for (title, place) in &self.places {
-            writeln!(f, "  {title:<26} {place}")?;
+            writeln!(f, "  {title:<27} {place}")?;
         }
         Ok(())
     }
