@@ -17,6 +17,8 @@
 //!    second event; if it adds a card or lines, or contradicts what was told, an event amends the first.
 //! 8. A verified member code and a card within `code_beside_card` of one another in the same basket,
 //!    in either order, ask for a binding, once per code: its nonce is remembered until it has expired.
+//!    A card that went to the sale just ended (rule 3) still stands beside a code for
+//!    `card_after_sale`, unless a sign of the next basket came first.
 //! 9. A basket ends with its sale. What follows belongs to the next, save for rule 3.
 //!
 //! Nothing here reads a clock: `now` is the caller's monotonic time.

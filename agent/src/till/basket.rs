@@ -44,6 +44,8 @@ pub struct Basket {
     cards_seen: u32,
     code: Option<Held<VerifiedCode>>,
     open_sale: Option<Held<SaleKey>>,
+    /// The card that went to the ended sale, for a code that its shopper shows right after it.
+    attributed: Option<Held<MemberCard>>,
 }
 
 impl Basket {
@@ -54,6 +56,7 @@ impl Basket {
             cards_seen: 0,
             code: None,
             open_sale: None,
+            attributed: None,
         }
     }
 
@@ -66,7 +69,14 @@ impl Basket {
     ) -> (Option<SaleKey>, Option<VerifiedCode>) {
         self.expire(now);
         let code = self.code.take().map(|held| held.what);
+        self.attributed = None;
         if let Some(sale) = self.open_sale.take() {
+            if code.is_none() {
+                self.attributed = Some(Held {
+                    what: card.clone(),
+                    at: now,
+                });
+            }
             return (Some(sale.what), code);
         }
         if self
@@ -91,6 +101,9 @@ impl Basket {
     ) -> Option<(MemberCard, VerifiedCode)> {
         self.expire(now);
         self.begin_next();
+        if let Some(card) = self.attributed.take() {
+            return Some((card.what, code));
+        }
         let beside = self.config.code_beside_card;
         match &self.card {
             Some(card) if now.saturating_duration_since(card.at) <= beside => {
@@ -109,12 +122,14 @@ impl Basket {
     pub(super) fn handle_goods(&mut self, now: Instant) {
         self.expire(now);
         self.begin_next();
+        self.attributed = None;
     }
 
     /// Ends the basket with a sale that is told for the first time, and gives the sale its card.
     pub(super) fn handle_sale(&mut self, sale: &mut RetailTransaction, now: Instant) {
         self.expire(now);
         self.begin_next();
+        self.attributed = None;
         let held = self.card.take();
         self.cards_seen = 0;
         if sale.card.is_none()
@@ -145,6 +160,7 @@ impl Basket {
         self.cards_seen = 0;
         self.code = None;
         self.open_sale = None;
+        self.attributed = None;
     }
 
     /// A second source named the card of a sale that still waited for one.
@@ -212,6 +228,13 @@ impl Basket {
             .is_some_and(|held| older(held.at, self.config.card_after_sale))
         {
             self.begin_next();
+        }
+        if self
+            .attributed
+            .as_ref()
+            .is_some_and(|held| older(held.at, self.config.card_after_sale))
+        {
+            self.attributed = None;
         }
         if self
             .card

@@ -363,6 +363,29 @@ fn a_code_and_a_card_far_apart_or_in_two_baskets_bind_nothing() {
 }
 
 #[test]
+fn a_shopper_who_paid_first_may_still_show_card_and_code_but_the_next_one_may_not() {
+    let mut scene = Scene::new();
+    scene.sale(sale("1"));
+    assert!(scene.after(3).card("111111111").attribution.is_some());
+    assert!(scene.after(5).code().is_some(), "the same shopper");
+    scene.sale(sale("2"));
+    scene.after(3).card("111111111");
+    let after = TillConfig::default().card_after_sale.as_secs();
+    assert!(
+        scene.after(after + 1).code().is_none(),
+        "too late to be the same shopper"
+    );
+    let mut scene = Scene::new();
+    scene.sale(sale("1"));
+    scene.after(3).card("111111111");
+    scene.till.handle_goods(scene.now);
+    assert!(
+        scene.after(1).code().is_none(),
+        "the next shopper's goods came first"
+    );
+}
+
+#[test]
 fn a_code_before_the_sale_and_a_card_just_after_it_still_bind() {
     let mut s = Scene::new();
     s.code();
