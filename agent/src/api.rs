@@ -14,10 +14,9 @@ mod openapi;
 mod stream;
 pub mod view;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +35,7 @@ use crate::event::Event;
 use crate::members::Replica;
 use crate::outbox::Outbox;
 use crate::run::effect::Published;
+use crate::storage::private_file;
 use crate::uplink::LineStatus;
 
 /// Longest body, in bytes: twice the longest event.
@@ -169,22 +169,7 @@ fn token_in(data_dir: &Path) -> Result<String, ApiError> {
 }
 
 fn write_private(path: &Path, text: &[u8]) -> Result<(), ApiError> {
-    let aside = path.with_extension("new");
-    let write = || {
-        match fs::remove_file(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&aside)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    };
-    write().map_err(|source| ApiError::Write {
+    private_file::replace(path, text, |_| Ok(())).map_err(|source| ApiError::Write {
         path: path.to_owned(),
         source,
     })

@@ -7,19 +7,22 @@
 pub mod enrolment;
 #[cfg(test)]
 pub(crate) mod fake_central;
+pub(crate) mod no_connection;
 mod pinned_ca;
 pub mod renewal;
 pub mod tls;
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, fchown};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tillbind_protocol::ids::{StoreId, TerminalId, WorkstationId};
 use zeroize::Zeroizing;
+
+use crate::storage::private_file;
 
 const DIR: &str = "identity";
 const FILE: &str = "identity.json";
@@ -129,26 +132,15 @@ impl Identity {
         let dir = data_dir.join(DIR);
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         let text = Zeroizing::new(serde_json::to_vec_pretty(self)?);
-        let aside = path.with_extension("new");
-        match fs::remove_file(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&aside)?;
-        file.write_all(&text)?;
         // A technician enrols as root; the daemon, whose directory it is, must read what came of it.
         let owner = fs::metadata(data_dir)?;
-        if file.metadata()?.uid() != owner.uid() {
-            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-            chown(&dir, Some(owner.uid()), Some(owner.gid()))?;
-        }
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        File::open(&dir)?.sync_all()?;
+        private_file::replace(path, &text, |file| {
+            if file.metadata()?.uid() != owner.uid() {
+                fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+                chown(&dir, Some(owner.uid()), Some(owner.gid()))?;
+            }
+            Ok(())
+        })?;
         File::open(data_dir)?.sync_all()
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod disk;
 pub(crate) mod lock;
+pub(crate) mod private_file;
 #[cfg(test)]
 pub(crate) mod sim_disk;
 pub(crate) mod sled_store;

@@ -121,5 +121,6 @@ impl Daemon {
 }
 
 fn sent(answer: Result<Response, reqwest::Error>) -> Result<Response, DaemonError> {
-    answer.map_err(|error| DaemonError::Unreachable(crate::identity::enrolment::innermost(&error)))
+    answer
+        .map_err(|error| DaemonError::Unreachable(crate::identity::no_connection::explain(&error)))
 }

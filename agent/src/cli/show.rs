@@ -106,8 +106,19 @@ pub(super) fn devices(devices: &Value) -> Vec<String> {
                 text(device, "/endpoint"),
                 number(device, count),
             );
-            let fault = device.get("fault").and_then(Value::as_str);
-            std::iter::once(line).chain(fault.map(|fault| format!("          {fault}")))
+            let rejected = match number(device, "/rejected") {
+                0 => None,
+                files => Some(format!("{files} files set aside")),
+            };
+            // A fault that is over still tells why a sale is missing.
+            let fault = ["/fault", "/last_error"].into_iter().find_map(|path| {
+                device
+                    .pointer(path)
+                    .and_then(Value::as_str)
+                    .map(str::to_owned)
+            });
+            let below = rejected.into_iter().chain(fault);
+            std::iter::once(line).chain(below.map(|said| format!("          {said}")))
         })
         .collect()
 }

@@ -1,6 +1,5 @@
 //! The enrolment: from a token to an identity.
 
-use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tillbind_protocol::enrol::{EnrolRequest, EnrolResponse, PATH, Refusal, Token
 use tillbind_protocol::ids::TerminalId;
 use zeroize::Zeroizing;
 
+use super::no_connection::explain;
 use super::pinned_ca::{PinnedCa, fingerprint};
 use super::tls::{self, TlsError};
 use super::{Identity, IdentityError};
@@ -176,7 +176,7 @@ pub(super) async fn post<Q: Serialize, A: DeserializeOwned>(
 ) -> Result<A, EnrolError> {
     let unreachable = |error: reqwest::Error| EnrolError::Unreachable {
         url: url.to_owned(),
-        reason: innermost(&error),
+        reason: explain(&error),
     };
     let address = format!("{}{path}", url.trim_end_matches('/'));
     let sent = client
@@ -204,16 +204,4 @@ pub(super) async fn post<Q: Serialize, A: DeserializeOwned>(
         }),
         Err(_) => Err(EnrolError::Answer(format!("HTTP {status}"))),
     }
-}
-
-/// Returns what lies at the bottom of an error: the outer layers of an HTTP client say nothing that a
-/// technician can use.
-pub(crate) fn innermost(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = inner.to_string();
-        source = inner.source();
-    }
-    text
 }

@@ -9,7 +9,7 @@ use tillbind_protocol::exchange::{ExchangeRequest, ExchangeResponse, PATH, RESPO
 
 use crate::clock;
 use crate::identity::Identity;
-use crate::identity::enrolment::innermost;
+use crate::identity::no_connection::explain;
 use crate::identity::tls::{self, TlsError};
 
 /// How hard requests are compressed: beyond it zstd takes more time for hardly fewer bytes.
@@ -65,7 +65,7 @@ impl Line {
         let body = serde_json::to_vec(&request).map_err(|e| LineError::Request(e.to_string()))?;
         let body = zstd::bulk::compress(&body, ZSTD_LEVEL)
             .map_err(|e| LineError::Request(e.to_string()))?;
-        let unreachable = |error: reqwest::Error| LineError::Unreachable(innermost(&error));
+        let unreachable = |error: reqwest::Error| LineError::Unreachable(explain(&error));
         let sent = clock::monotonic();
         let posted = self
             .client

@@ -15,10 +15,9 @@ pub(super) static LISTING: Listing = Listing {
     operation: "export cards",
     key: &[Key::Text("c.card")],
     columns: "c.card, c.kind, \
-              CASE WHEN c.member IS NOT NULL THEN 'bound' \
-                   WHEN EXISTS (SELECT 1 FROM bindings b \
-                                WHERE b.card = c.card AND b.state = 'requested') THEN 'requested' \
-                   ELSE 'unbound' END, \
+              CASE WHEN c.member IS NOT NULL THEN 'confirmed' \
+                   ELSE COALESCE((SELECT b.state FROM bindings b WHERE b.card = c.card \
+                                  ORDER BY b.version DESC, b.id DESC LIMIT 1), 'unbound') END, \
               c.member, c.points, c.first_seen_ms",
     from: "cards c",
     always: None,
@@ -36,7 +35,8 @@ pub struct Card {
     card: String,
     /// Kind of the number: `gsrn`, `ean`, `stripe`, `number`, `uid`.
     kind: String,
-    /// `bound` to a member, `requested` while a binding waits for its decision, else `unbound`.
+    /// `confirmed` with a member, else the state of the newest request, else `unbound`: the words that
+    /// the till uses.
     state: String,
     /// Its member.
     member: Option<String>,

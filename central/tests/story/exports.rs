@@ -145,7 +145,7 @@ pub(crate) async fn lines_read_as_they_were_promised(bench: &Bench) {
         card,
         format!(
             concat!(
-                r#"{{"card":"2900000000017","kind":"ean","state":"bound","member":"{}","#,
+                r#"{{"card":"2900000000017","kind":"ean","state":"confirmed","member":"{}","#,
                 r#""points":0,"first_seen_at":"2026-09-21T14:13:20.000Z"}}"#,
                 "\n"
             ),
