@@ -119,7 +119,7 @@ impl Sale {
                     "line": line,
                     "item_id": goods.item_id,
                     "description": goods.description,
-                    "quantity": goods.quantity.to_string(),
+                    "quantity": goods.quantity,
                     "unit_price_minor": goods.price_minor,
                     "amount_minor": goods.amount_minor(),
                 })

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use tillbind_firmware_bridge::code::CardRules;
 use tillbind_firmware_bridge::code::payment::mask_payment_numbers;
 use tillbind_firmware_bridge::money::{Currency, CurrencyError};
@@ -93,6 +94,27 @@ pub struct TransactionBody {
     pub training: bool,
 }
 
+/// Reads a decimal that is written as a number, as the export writes it, or as text. A number keeps
+/// the digits that were written: its shortest form is the one that was sent.
+fn decimal<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Decimal>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(serde_json::Number),
+        Text(String),
+    }
+
+    let text = match Option::<Written>::deserialize(source)? {
+        None => return Ok(None),
+        Some(Written::Number(number)) => number.to_string(),
+        Some(Written::Text(text)) => text,
+    };
+    Decimal::from_str_exact(text.trim())
+        .or_else(|_| Decimal::from_scientific(text.trim()))
+        .map(Some)
+        .map_err(|error| D::Error::custom(format!("{text:?} is no decimal number: {error}")))
+}
+
 /// One line of goods.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ItemBody {
@@ -106,8 +128,8 @@ pub struct ItemBody {
     #[serde(default)]
     pub description: String,
     /// Quantity, a decimal written as text or number; 1 if absent.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "decimal")]
+    #[schema(value_type = Option<f64>)]
     pub quantity: Option<Decimal>,
     /// Price of one unit; the amount if absent.
     #[serde(default)]
@@ -212,5 +234,28 @@ impl TransactionBody {
             sale.tax_included = sale.reconcile().is_ok();
         }
         Ok(sale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_is_read_as_a_number_or_as_text_and_keeps_its_digits() {
+        let read = |quantity: &str| {
+            let json = format!(r#"{{"amount_minor":1,"quantity":{quantity}}}"#);
+            serde_json::from_str::<ItemBody>(&json).map(|item| item.quantity)
+        };
+        let decimal = |text: &str| Some(text.parse::<Decimal>().unwrap());
+        assert_eq!(read("2").unwrap(), decimal("2"));
+        assert_eq!(read("0.412").unwrap(), decimal("0.412"));
+        assert_eq!(read("-1").unwrap(), decimal("-1"));
+        assert_eq!(read("\"0.412\"").unwrap(), decimal("0.412"));
+        assert_eq!(read("1e-3").unwrap(), decimal("0.001"));
+        assert_eq!(read("null").unwrap(), None);
+        let error = read("\"two\"").unwrap_err().to_string();
+        assert!(error.contains("two"), "{error}");
+        assert!(read("1e99").is_err());
     }
 }
