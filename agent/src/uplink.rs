@@ -11,9 +11,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use tillbind_protocol::chain::forked_epoch;
 use tillbind_protocol::clock::Sample;
 use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict};
-use tillbind_protocol::ids::{Epoch, Seq};
+use tillbind_protocol::ids::Seq;
 use tillbind_protocol::replica::{Cursor, PageVerdict, ReplicaCursor};
 use tillbind_protocol::uplink::{Action, Line as LineState, Outcome, Uplink, UplinkConfig, Wake};
 use tokio::sync::{mpsc, watch};
@@ -222,11 +223,11 @@ async fn until(timeout: Option<(std::time::Instant, Wake)>) {
     }
 }
 
-/// Reads the fork that central may not have heard of yet.
+/// Reads the fork that the present epoch came from, if it came from one.
 fn kept_fork(reach: &Reach) -> Result<Option<Fork>, MembersError> {
     let kept = reach.replica.get_local(NoteKind::Setting, FORK)?;
     let fork: Option<Fork> = kept.and_then(|value| serde_json::from_slice(&value).ok());
-    Ok(fork.filter(|fork| fork.epoch != reach.outbox.epoch()))
+    Ok(fork.filter(|fork| forked_epoch(fork.epoch, fork.at) == reach.outbox.epoch()))
 }
 
 impl Task {
@@ -297,14 +298,14 @@ impl Task {
                 self.hello_at = self.hello_at.filter(|_| !self.hello_is_due());
                 self.hello_at.get_or_insert(received);
                 self.gap = None;
-                if self.forked_from.take().is_some()
-                    && let Err(error) = self.keep_fork(None).await?
-                {
-                    tracing::warn!(%error, "headquarters will be told of the fork once more");
-                }
                 None
             }
-            Verdict::Rewind { .. } | Verdict::Fork { .. } | Verdict::SlowDown { .. } => None,
+            Verdict::Rewind { .. } => {
+                // A central that asks for what it lost has forgotten the rest as well.
+                self.hello_at = None;
+                None
+            }
+            Verdict::Fork { .. } | Verdict::SlowDown { .. } => None,
         };
         let more = self.take_member_data(&response).await;
         let oldest = self.oldest();
@@ -384,12 +385,13 @@ impl Task {
 
     async fn fork(&mut self, at: Seq) -> Result<(), UplinkError> {
         let former = self.reach.outbox.epoch();
-        let epoch = Epoch(u64::from_le_bytes(clock::random()));
+        let epoch = forked_epoch(former, at);
         tracing::warn!(%former, %at, %epoch, "two histories share this epoch: beginning a new one");
         let outbox = self.reach.outbox.clone();
         let fork = Fork { epoch: former, at };
-        // Kept first: after a crash in between it names the present epoch and says nothing.
-        let kept = self.keep_fork(Some(fork)).await?;
+        // Kept first: after a crash in between it leads to another epoch than the present one, and
+        // says nothing.
+        let kept = self.keep_fork(fork).await?;
         if let Err(error) = kept {
             self.fail(&error.to_string());
             return Ok(());
@@ -412,16 +414,14 @@ impl Task {
         Ok(())
     }
 
-    /// Remembers the fork until central has heard of it, or forgets it.
-    async fn keep_fork(&self, fork: Option<Fork>) -> Result<Result<(), MembersError>, UplinkError> {
+    /// Remembers where this epoch left the former one, for every central that may ask: a restored one
+    /// must hear of it again.
+    async fn keep_fork(&self, fork: Fork) -> Result<Result<(), MembersError>, UplinkError> {
         let replica = self.reach.replica.clone();
-        blocking(move || match fork {
+        blocking(move || {
             // A number and a name always have a JSON form.
-            Some(fork) => {
-                let value = serde_json::to_vec(&fork).unwrap_or_default();
-                replica.put_local(NoteKind::Setting, FORK, &value)
-            }
-            None => replica.remove_local(NoteKind::Setting, &[FORK]),
+            let value = serde_json::to_vec(&fork).unwrap_or_default();
+            replica.put_local(NoteKind::Setting, FORK, &value)
         })
         .await
     }
