@@ -187,8 +187,6 @@ pub enum DialectSetting {
     Auto,
     /// Epson ESC/POS.
     Escpos,
-    /// Star line mode.
-    Star,
 }
 
 /// A directory that the POS writes its journal to.

@@ -33,6 +33,7 @@ use status::Lamp;
 pub use status::{
     Board, Clocks, DeviceCounts, DeviceKind, DeviceStatus, Elapsed, PortState, WallClock,
 };
+pub(crate) use tap::load_profile;
 
 /// What a profile made of a print job.
 #[derive(Debug, Clone, PartialEq, Eq)]

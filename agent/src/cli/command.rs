@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::daemon::{Daemon, DaemonError};
 use super::{Exit, doctor, output, show};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::devices::load_profile;
 use crate::identity::enrolment::{EnrolError, enrol};
 use crate::run::{self, Environment};
 
@@ -267,8 +268,20 @@ async fn enrol_terminal(config: &Config, token: &str, again: bool, json: bool) -
     }
 }
 
+/// What is wrong with the taps' profiles. The daemon starts all the same: printing comes first.
+fn profile_faults(config: &Config) -> Vec<String> {
+    let taps = config.receipt_taps.iter();
+    taps.filter(|tap| tap.profile.is_some())
+        .filter_map(|tap| {
+            let error = load_profile(tap.profile.as_deref()).err()?;
+            Some(format!("tap {:?}: {error}", tap.name))
+        })
+        .collect()
+}
+
 fn check_config(path: &std::path::Path, json: bool) -> Exit {
     let loaded = Config::load(path);
+    let profiles = loaded.as_ref().map(profile_faults).unwrap_or_default();
     if json {
         let faults: Vec<Value> = match &loaded {
             Err(ConfigError::Faulty { faults, .. }) => faults
@@ -276,12 +289,22 @@ fn check_config(path: &std::path::Path, json: bool) -> Exit {
                 .map(|fault| json!({ "line": fault.line, "message": fault.message }))
                 .collect(),
             Err(error) => vec![json!({ "message": error.to_string() })],
-            Ok(_) => Vec::new(),
+            Ok(_) => profiles
+                .iter()
+                .map(|fault| json!({ "message": fault }))
+                .collect(),
         };
         output::json(&json!({ "file": path, "faults": faults }));
     } else {
         match &loaded {
-            Ok(_) => output::line(format!("{}: no faults", path.display())),
+            Ok(_) if profiles.is_empty() => {
+                output::line(format!("{}: no faults", path.display()));
+            }
+            Ok(_) => {
+                for fault in &profiles {
+                    output::line(format!("{}: {fault}", path.display()));
+                }
+            }
             Err(ConfigError::Faulty { .. }) => {
                 output::line(
                     loaded
@@ -295,7 +318,8 @@ fn check_config(path: &std::path::Path, json: bool) -> Exit {
         }
     }
     match loaded {
-        Ok(_) => Exit::Fine,
+        Ok(_) if profiles.is_empty() => Exit::Fine,
+        Ok(_) => Exit::Finding,
         Err(ConfigError::Unreadable { .. }) => Exit::Unreachable,
         Err(ConfigError::Faulty { .. } | ConfigError::TooLong { .. }) => Exit::Finding,
     }

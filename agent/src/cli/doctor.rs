@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tillbind_firmware_bridge::receipt::profile::Profile;
 
 use super::daemon::Daemon;
 use super::{Exit, output};
 use crate::clock;
 use crate::config::{Config, ConfigError, PrinterTarget};
+use crate::devices::load_profile;
 use crate::identity::Identity;
 use crate::identity::renewal::Validity;
 use crate::platform;
@@ -154,26 +154,11 @@ fn examine_identity(report: &mut Report, config: &Config) {
 fn examine_profiles(report: &mut Report, config: &Config) {
     for tap in &config.receipt_taps {
         report.check("profile");
-        let Some(path) = &tap.profile else {
-            let text = format!(
-                "the tap {:?} has no profile: its receipts are kept unread",
-                tap.name
-            );
+        if let Err(error) = load_profile(tap.profile.as_deref()) {
             report.find(
                 "profile",
-                text,
-                "set profile to one that fits the receipts of this POS",
-            );
-            continue;
-        };
-        let parsed = std::fs::read_to_string(path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Profile::parse(&text).map_err(|error| error.to_string()));
-        if let Err(error) = parsed {
-            report.find(
-                "profile",
-                format!("{}: {error}", path.display()),
-                "mend the profile",
+                format!("tap {:?}: {error}", tap.name),
+                "until then its receipts are printed and kept unread",
             );
         }
     }

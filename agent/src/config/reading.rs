@@ -1,7 +1,6 @@
 //! From texts and numbers to settings that can be used, collecting every fault on the way.
 
 use std::collections::BTreeSet;
-use std::fs::File as FsFile;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -257,21 +256,10 @@ impl Reader<'_, '_> {
             &[
                 ("auto", DialectSetting::Auto),
                 ("escpos", DialectSetting::Escpos),
-                ("star", DialectSetting::Star),
             ],
         );
+        // Whether it can be read is not asked here: a tap without its profile prints all the same.
         let profile = tap.profile.map(PathBuf::from);
-        if let Some(path) = &profile
-            && let Err(error) = FsFile::open(path)
-        {
-            self.fault(
-                at("profile"),
-                format!(
-                    "the receipt profile {} cannot be read: {error}",
-                    path.display()
-                ),
-            );
-        }
         Some(ReceiptTapConfig {
             name: name?,
             listen: listen?,

@@ -101,11 +101,10 @@ dir = "/j"
 name = "p"
 listen = "127.0.0.1:9100"
 printer = "printer"
-profile = "/no/such/profile.toml"
 "#,
     );
     let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
-    assert_eq!(lines, [2, 4, 6, 10, 11, 12, 13, 18, 19], "{found:#?}");
+    assert_eq!(lines, [2, 4, 6, 10, 11, 12, 13, 18], "{found:#?}");
 }
 
 #[test]
@@ -121,4 +120,21 @@ fn a_missing_name_is_told_at_the_table_that_lacks_it() {
     let found = faults("\n[[scanner]]\nport = \"/dev/ttyACM0\"\n");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0, 2, "{found:?}");
+}
+
+#[test]
+fn a_profile_that_is_missing_does_not_stop_the_daemon_and_with_it_the_printer() {
+    let text = "[[receipt_tap]]\nname = \"p\"\nlisten = \"127.0.0.1:9100\"\nprinter = \"none\"\n\
+                profile = \"/no/such/profile.toml\"\n";
+    assert_eq!(Config::parse(text).unwrap().receipt_taps.len(), 1);
+}
+
+#[test]
+fn a_dialect_that_is_not_read_yet_is_a_fault_and_not_another_dialect() {
+    let found = faults(
+        "[[receipt_tap]]\nname = \"p\"\nlisten = \"127.0.0.1:9100\"\nprinter = \"none\"\n\
+         dialect = \"star\"\n",
+    );
+    assert_eq!(found[0].0, 5, "{found:?}");
+    assert!(found[0].1.contains("escpos"), "{found:?}");
 }

@@ -41,6 +41,7 @@ use super::DeviceEvent;
 use super::status::{Lamp, PortState};
 use crate::config::{DialectSetting, ReceiptTapConfig};
 use forward::{Ended, forward};
+pub(crate) use parser::load_profile;
 use parser::{Method, read_receipts};
 use printer::Printer;
 
@@ -139,8 +140,7 @@ impl Tap {
         alive: mpsc::Sender<()>,
     ) -> Self {
         let dialect = match config.dialect {
-            // The decoder knows Star's marks and reports such receipts as unreadable.
-            DialectSetting::Auto | DialectSetting::Star => Dialect::Auto,
+            DialectSetting::Auto => Dialect::Auto,
             DialectSetting::Escpos => Dialect::EscPos,
         };
         let method = Arc::new(Method::new(

@@ -37,8 +37,8 @@ pub(super) struct Method {
     rules: Arc<CardRules>,
 }
 
-/// Reads a profile's file, or says why it cannot be used.
-fn load_profile(path: Option<&Path>) -> Result<Profile, String> {
+/// Reads a profile's file, or says why it cannot be used. The tap prints all the same.
+pub(crate) fn load_profile(path: Option<&Path>) -> Result<Profile, String> {
     let Some(path) = path else {
         return Err(
             "the tap has no profile: name the one that fits the shop's receipts as `profile` in \
