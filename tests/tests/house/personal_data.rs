@@ -19,7 +19,7 @@ const ACCOUNT: &str = "tmall:shopper-0704-0815";
 const NAME: &str = "Annegret Musterfrau";
 
 #[test]
-fn a_terminals_disk_logs_and_bundle_hold_no_card_name_or_account_in_clear() -> Result<()> {
+fn a_terminals_disk_and_logs_hold_no_card_name_or_account_in_clear() -> Result<()> {
     scene::play("personal", |scene| {
         let central = scene.central("central", &Database::Sqlite)?;
         central.account(ACCOUNT, NAME)?;
