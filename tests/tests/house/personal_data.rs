@@ -1,4 +1,4 @@
-//! What a stolen terminal, a log or a support bundle tells of people.
+//! What a stolen terminal or a log tells of people.
 
 use std::path::PathBuf;
 use std::time::Duration;
