@@ -5,16 +5,13 @@
 //! of the round trip. The estimate is anchored to the monotonic clock, so that a wall clock that
 //! jumps (to 1970, to 2038, by an hour) changes the offset and never the corrected time.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::event::Stamp;
 
 /// How fast the uncertainty grows: a quartz in a warm cabinet drifts by less than 100 parts in a
 /// million.
 pub const DRIFT_PPM: u64 = 100;
-/// What a sample must at least undercut the aged estimate by is nothing: the better one wins. This
-/// is the floor of any claimed uncertainty, in milliseconds, since central's own time has that grain.
-pub const UNCERTAINTY_MS_MIN: u32 = 1;
 
 /// An estimate of central's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +78,8 @@ impl ClockEstimator {
         let fresh = Anchor {
             at: sample.received,
             central_ms: sample.central_sent_ms.saturating_add(on_the_way_ms / 2),
-            uncertainty_ms: u32::try_from(on_the_way_ms / 2 + 1)
-                .unwrap_or(u32::MAX)
-                .max(UNCERTAINTY_MS_MIN),
+            // Central's time has a grain of a millisecond.
+            uncertainty_ms: u32::try_from(on_the_way_ms / 2 + 1).unwrap_or(u32::MAX),
         };
         let replace = match self.estimate(sample.received) {
             None => true,
@@ -128,13 +124,10 @@ impl ClockEstimator {
     }
 }
 
-/// Returns how long ago `earlier_ms` was by the same clock; zero if it lies ahead.
-pub fn since_ms(now_ms: i64, earlier_ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(now_ms.saturating_sub(earlier_ms)).unwrap_or(0))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn sample(start: Instant, sent: u64, received: u64, central: (i64, i64)) -> Sample {
