@@ -2,24 +2,33 @@
 //!
 //! **Layout.** Appends go through a bounded queue to one writer thread, which owns everything. It makes
 //! them durable in the `journal` (a write-ahead log in preallocated segments; all that waits shares one
-//! write and one `fdatasync`), answers, and then puts them into the `buffer` (sled), from which they are
-//! read for central. `layout` names the directories.
+//! write and one `fdatasync`), answers, and then puts into the `buffer` (sled) where in the journal each
+//! stands: by it they are found for central, weighed and given up. An event's bytes are written once.
+//! `layout` names the directories.
 //!
 //! **Limits.** A record has at most [`RECORD_BYTES_MAX`], a group at most [`GROUP_BYTES_MAX`]; the queue
-//! holds 16,384 groups and 8 MiB, the backlog as much as its setting says; beyond each, an append
-//! fails with an error that says so. Nothing is dropped to make room.
+//! holds 16,384 groups and 8 MiB; beyond each, an append fails with an error that says so. The backlog is
+//! bounded by its bytes, by a share of the file system and by what must stay free there
+//! ([`FREE_BYTES_MIN`]).
+//!
+//! **A full disk.** What is worth the least is given up first ([`Class`]), and each leaves a gap with its
+//! reason; sales and bindings are never given up but at last refused, with an error that says so.
+//! Acknowledging and deleting need no room: the watermark is written in place, and a segment is thinned
+//! out through a reserve that was made in good time. [`Stats::pressure`] says how things stand.
 //!
 //! **Recovery.** After a clean stop the buffer is trusted if journal and buffer agree; otherwise it is made
 //! anew from the journal. A write that was never acknowledged is cut off; an acknowledged event that cannot
-//! be read is a [`Damage`], and a [`ReadError::Gap`] to whoever reads past it. When sled fails, at any
-//! time, reading goes by the journal, and the outbox says `degraded` until the buffer is made anew.
+//! be read is a [`Damage`], a [`ReadError::Gap`] to whoever reads past it, and its bytes go to the
+//! quarantine. Where the end of the journal cannot be read, numbers go on behind all that it can have held.
+//! When sled fails, at any time, reading goes by the journal alone, and the outbox says `degraded` until the
+//! buffer is made anew.
 //!
 //! **An append that failed** has used no number. If it failed at the sync, the disk may nonetheless have kept
 //! it, and after a power cut before the next append it may come back as an event; nothing but a working
 //! disk could tell.
 //!
-//! **What it lacks:** a policy of what to give up when the disk is full, more than one reader's position, and
-//! any notion of what a record says.
+//! **What it lacks:** more than one reader's position, and any notion of what a record says beyond its class
+//! and its card.
 //!
 //! Methods say whether they block; those that do are for threads, not for async code (tokio panics on
 //! them there; use `spawn_blocking`). A [`Ticket`] may be waited for or awaited.
@@ -30,20 +39,25 @@ mod layout;
 #[cfg(test)]
 mod model_tests;
 mod opening;
+mod quarantine;
 mod queue;
 mod reading;
 mod refusal;
+mod room;
 mod stats;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod ticket;
 mod view;
 mod watermark;
+mod worth;
 mod writer;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -52,20 +66,26 @@ use tillbind_protocol::ids::{Epoch, Seq};
 use tokio::sync::{oneshot, watch};
 
 pub use journal::CommitError;
+pub use quarantine::{ENTRIES_MAX, ENTRY_BYTES_MAX, QuarantineError, Quarantined};
 pub use reading::{ReadError, Stored};
 pub use refusal::{AckError, AppendError, CloseError, ForkError, OpenError};
+pub use room::{FREE_BYTES_MIN, Pressure};
 pub use stats::{LATENCY_BOUNDS_US, Latencies, Stats};
 pub use ticket::Ticket;
+pub use worth::{Class, SACRIFICES};
 
 use crate::storage::disk::{Disk, LocalDisk};
 use crate::storage::lock::DirLock;
 pub use crate::storage::lock::LockError;
 use crate::vault::{Purpose, Random, Vault};
+use journal::Reserve;
 use layout::Layout;
+use quarantine::Quarantine;
 use queue::{Append, Order, Queue, answer};
-use reading::Limits;
-use view::View;
-use writer::{Tidy, Writer};
+use reading::{Limits, Reader};
+use room::Room;
+use view::{Shape, View};
+use writer::{Fruitless, Tidy, Writer};
 
 /// Longest record, in bytes; an append beyond it fails as [`AppendError::TooLarge`].
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
@@ -77,6 +97,8 @@ pub const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 pub const SEGMENT_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
 /// Backlog unless set otherwise, in bytes: some two million events, months without a line.
 pub const BACKLOG_BYTES_MAX_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// Share of the file system that the journal may take unless set otherwise, in hundredths.
+pub const DISK_PERCENT_MAX_DEFAULT: u8 = 50;
 
 /// Tells the time since some fixed moment; never goes back.
 pub type Monotonic = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -88,9 +110,11 @@ pub struct OutboxConfig {
     pub dir: PathBuf,
     /// Length of a journal segment, in bytes; at least [`SEGMENT_BYTES_MIN`].
     pub segment_bytes: u64,
-    /// Plain bytes that may wait for central; beyond them appends fail as [`AppendError::Full`]. The
-    /// disk takes about three times as much.
+    /// Plain bytes that may wait for central; beyond them something is given up, or appends fail as
+    /// [`AppendError::Full`]. The disk takes about a fourth more.
     pub backlog_bytes_max: u64,
+    /// Share of the file system that the journal may take, in hundredths.
+    pub disk_percent_max: u8,
     /// The clock for the figures.
     pub monotonic: Monotonic,
 }
@@ -102,6 +126,7 @@ impl OutboxConfig {
             dir: dir.into(),
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             backlog_bytes_max: BACKLOG_BYTES_MAX_DEFAULT,
+            disk_percent_max: DISK_PERCENT_MAX_DEFAULT,
             monotonic,
         }
     }
@@ -113,6 +138,7 @@ impl fmt::Debug for OutboxConfig {
             .field("dir", &self.dir)
             .field("segment_bytes", &self.segment_bytes)
             .field("backlog_bytes_max", &self.backlog_bytes_max)
+            .field("disk_percent_max", &self.disk_percent_max)
             .finish_non_exhaustive()
     }
 }
@@ -122,8 +148,8 @@ impl fmt::Debug for OutboxConfig {
 pub struct Damage {
     /// The first lost event.
     pub from: Seq,
-    /// The last one; unknown if what was lost is the end of the journal.
-    pub to: Option<Seq>,
+    /// The last one. Where the end of the journal is lost, the last that can have been there.
+    pub to: Seq,
     /// What happened to them.
     pub reason: String,
 }
@@ -136,8 +162,6 @@ pub struct Recovery {
     /// Bytes cut off at the journal's end: a write that was not acknowledged, or, after a damage to the
     /// last write of all, one that was; nothing on the disk can tell.
     pub torn_bytes: u64,
-    /// Events put back into the journal from the buffer.
-    pub restored: u64,
     /// Events that are lost.
     pub damages: Vec<Damage>,
     /// Whether the buffer was made anew.
@@ -178,10 +202,20 @@ pub struct Outbox {
 struct Inner {
     queue: Arc<Queue>,
     view: Arc<View>,
+    /// The lock keeps two who drop entries from each other's way.
+    quarantine: Mutex<Quarantine>,
+    quarantined: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Inner {
+    fn quarantine(&self) -> MutexGuard<'_, Quarantine> {
+        // Its state is on the disk.
+        self.quarantine
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn join(&self) {
         let thread = self
             .thread
@@ -253,24 +287,33 @@ impl Outbox {
             segment_bytes: config.segment_bytes,
             seal: vault.seal(Purpose::Journal),
         };
-        let ready = opening::ready(&layout, &random)?;
+        let quarantine = Quarantine::new(
+            Arc::clone(&layout.disk),
+            layout.quarantine(),
+            layout.seal.clone(),
+        );
+        let ready = opening::ready(&layout, &quarantine, &random)?;
         let mut journal = ready.journal;
         // The first append should not have to wait for a new segment. If there is no room for it, that
         // append says so.
-        if let Err(error) = journal.make_room(0) {
+        if let Err(error) = journal.make_room(0, Reserve::Spared) {
             tracing::warn!(%error, "no segment could be prepared");
         }
+        let mut room = Room::new(config.backlog_bytes_max, config.disk_percent_max);
+        room.look(&*layout.disk, &layout.root);
+        let shape = Shape::new(journal.revisions());
         let (buffer, buffer_number) = ready.buffer.unzip();
         let buffer = buffer.map(Arc::new);
         let figures = Stats::default();
         let queue = Arc::new(Queue::default());
-        let view = Arc::new(View::new(
-            journal.source().clone(),
-            journal.head(),
-            ready.acked,
-            buffer.clone(),
-            figures,
-        ));
+        let reader = Reader {
+            source: journal.source().clone(),
+            shape: shape.clone(),
+            buffer: buffer.clone(),
+            acked: ready.acked,
+            appended: journal.head(),
+        };
+        let view = Arc::new(View::new(reader, ready.tally.urgent().clone(), figures));
         let segments = journal.has_released(ready.acked.seq);
         let writer = Writer {
             layout,
@@ -280,7 +323,8 @@ impl Outbox {
                 buffer: buffer.is_some(),
                 segments,
                 remake: buffer.is_none(),
-                spare: false,
+                // A reserve is made before anything can need it.
+                spare: true,
                 peak_bytes: ready.waiting_bytes,
             },
             buffer,
@@ -288,7 +332,10 @@ impl Outbox {
             unused_buffer_number: ready.unused_buffer_number,
             acked: ready.acked,
             waiting_bytes: ready.waiting_bytes,
-            backlog_bytes_max: config.backlog_bytes_max,
+            tally: ready.tally,
+            shape,
+            room,
+            fruitless: Fruitless::default(),
             random,
             monotonic: Arc::clone(&config.monotonic),
             queue: Arc::clone(&queue),
@@ -311,9 +358,18 @@ impl Outbox {
             took: (config.monotonic)().saturating_sub(begun),
             ..ready.recovery
         };
+        let quarantined = match quarantine.list() {
+            Ok(entries) => entries.len() as u64,
+            Err(error) => {
+                tracing::warn!(%error, "the quarantine cannot be listed");
+                0
+            }
+        };
         let inner = Inner {
             queue,
             view,
+            quarantine: Mutex::new(quarantine),
+            quarantined: AtomicU64::new(quarantined),
             thread: Mutex::new(Some(thread)),
         };
         Ok(Opened {
@@ -407,6 +463,49 @@ impl Outbox {
         })
     }
 
+    /// Returns the waiting requests for bindings behind a place, oldest first: what must not wait until all
+    /// before it is at central. Blocks for milliseconds.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the disk or the outbox is at an end.
+    pub fn urgent_after(&self, after: Seq, events_max: usize) -> Result<Vec<Stored>, ReadError> {
+        let mut urgent = Vec::new();
+        for seq in self.inner.view.urgent_after(after, events_max) {
+            match self.read_after(seq.before(), 1, RECORD_BYTES_MAX) {
+                Ok(stored) => urgent.extend(stored),
+                // Acknowledged or lost meanwhile.
+                Err(ReadError::Gone { .. } | ReadError::Gap { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(urgent)
+    }
+
+    /// Returns the records that could not be read, oldest first. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`QuarantineError`].
+    pub fn quarantine(&self) -> Result<Vec<Quarantined>, QuarantineError> {
+        self.inner.quarantine().list()
+    }
+
+    /// Returns what can be read of a quarantined damage, unverified: personal data in the clear.
+    pub fn salvage(&self, entry: &Quarantined) -> Vec<String> {
+        self.inner.quarantine().salvage(entry)
+    }
+
+    /// Lets a quarantined damage go for good. Central keeps the gap. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`QuarantineError`].
+    pub fn drop_quarantined(&self, id: u64) -> Result<(), QuarantineError> {
+        let quarantine = self.inner.quarantine();
+        quarantine.forget(id)?;
+        let left = quarantine.list()?.len() as u64;
+        self.inner.quarantined.store(left, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Returns the mark at a place, if it is the acknowledged one or one of a waiting event. Blocks for
     /// milliseconds.
     ///
@@ -445,7 +544,10 @@ impl Outbox {
 
     /// Returns the outbox in figures. Does not block on the disk.
     pub fn stats(&self) -> Stats {
-        self.inner.view.stats()
+        Stats {
+            quarantined: self.inner.quarantined.load(Ordering::Relaxed),
+            ..self.inner.view.stats()
+        }
     }
 
     /// Makes all that waits durable and ends the outbox, for all its handles. Blocks on the disk.

@@ -1,24 +1,30 @@
-//! The waiting events in sled, for those who read: place as 8 bytes big endian → entry.
+//! Where the waiting events stand, in sled, for those who read: place as 8 bytes big endian → entry.
 //!
-//! An entry is a tag, the chain after it (16 bytes), and for an event its sealed bytes as they stand in the
-//! journal, for a gap the first lost event (8 bytes) and the reason. A gap stands at its last event.
+//! An entry is a tag and the chain after it (16 bytes); for an event its class (1 byte), its segment's number
+//! (8), the record's offset in it (8) and the length of its sealed payload (4); for a gap the first lost
+//! event (8) and the reason. A gap stands at its last event. The events themselves are in the journal
+//! alone: written once, and so a third of the disk and of its wear.
 //!
 //! Nothing here is durable by itself: the buffer is written behind the journal and never flushed before a
 //! clean stop, since after any other stop it is made anew. It may fail at any time, sled's panics
 //! included; then readers turn to the journal.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use tillbind_protocol::chain::{CHAIN_BYTES, ChainHash, Mark};
 use tillbind_protocol::ids::Seq;
 
+use super::journal::{Address, Gap};
+use super::worth::Class;
 use crate::storage::sled_store::{SledStore, SledStoreError};
 use crate::vault::SEAL_OVERHEAD_BYTES;
 
 const TAG_EVENT: u8 = 1;
 const TAG_GAP: u8 = 2;
 const HEAD_BYTES: usize = 1 + CHAIN_BYTES;
+const EVENT_BYTES: usize = 1 + 8 + 8 + 4;
 
 /// A buffer that failed or is out of order.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +35,8 @@ pub(super) enum BufferError {
     Panicked,
     #[error("the buffer is out of order at event {0}")]
     Disorder(Seq),
+    #[error("the journal could not be read where the buffer points")]
+    Journal(#[source] io::Error),
 }
 
 /// What the buffer holds at a place.
@@ -36,21 +44,39 @@ pub(super) enum BufferError {
 pub(super) enum Entry {
     Event {
         mark: Mark,
-        sealed: Vec<u8>,
+        class: Class,
+        at: Address,
     },
-    Gap {
-        from: Seq,
-        until: Mark,
-        reason: String,
-    },
+    Gap(Gap),
 }
 
 impl Entry {
     pub(super) fn mark(&self) -> Mark {
         match self {
             Self::Event { mark, .. } => *mark,
-            Self::Gap { until, .. } => *until,
+            Self::Gap(gap) => gap.until,
         }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut value = Vec::with_capacity(HEAD_BYTES + EVENT_BYTES);
+        match self {
+            Self::Event { mark, class, at } => {
+                value.push(TAG_EVENT);
+                value.extend_from_slice(&mark.chain.0);
+                value.push(class.index() as u8);
+                value.extend_from_slice(&at.segment.to_be_bytes());
+                value.extend_from_slice(&at.offset.to_be_bytes());
+                value.extend_from_slice(&at.sealed_bytes.to_be_bytes());
+            }
+            Self::Gap(gap) => {
+                value.push(TAG_GAP);
+                value.extend_from_slice(&gap.until.chain.0);
+                value.extend_from_slice(&gap.from.0.to_be_bytes());
+                value.extend_from_slice(gap.reason.as_bytes());
+            }
+        }
+        value
     }
 
     fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
@@ -62,17 +88,27 @@ impl Entry {
             chain: ChainHash(chain.try_into().ok()?),
         };
         match *tag {
-            TAG_EVENT => Some(Self::Event {
-                mark,
-                sealed: rest.to_vec(),
-            }),
+            TAG_EVENT => {
+                let (class, rest) = rest.split_first()?;
+                let (segment, rest) = rest.split_first_chunk::<8>()?;
+                let (offset, rest) = rest.split_first_chunk::<8>()?;
+                Some(Self::Event {
+                    mark,
+                    class: Class::of_index(*class)?,
+                    at: Address {
+                        segment: u64::from_be_bytes(*segment),
+                        offset: u64::from_be_bytes(*offset),
+                        sealed_bytes: u32::from_be_bytes(rest.try_into().ok()?),
+                    },
+                })
+            }
             TAG_GAP => {
                 let (from, reason) = rest.split_first_chunk::<8>()?;
-                Some(Self::Gap {
+                Some(Self::Gap(Gap {
                     from: Seq(u64::from_be_bytes(*from)),
                     until: mark,
                     reason: String::from_utf8_lossy(reason).into_owned(),
-                })
+                }))
             }
             _ => None,
         }
@@ -112,26 +148,21 @@ impl Buffer {
         &self.dir
     }
 
-    pub(super) fn put_event(&self, mark: Mark, sealed: &[u8]) -> Result<(), BufferError> {
-        self.put(TAG_EVENT, mark, &[sealed])
-    }
-
-    pub(super) fn put_gap(&self, from: Seq, until: Mark, reason: &str) -> Result<(), BufferError> {
-        self.put(TAG_GAP, until, &[&from.0.to_be_bytes(), reason.as_bytes()])
-    }
-
-    fn put(&self, tag: u8, mark: Mark, parts: &[&[u8]]) -> Result<(), BufferError> {
-        let length = HEAD_BYTES + parts.iter().map(|part| part.len()).sum::<usize>();
-        let mut value = Vec::with_capacity(length);
-        value.push(tag);
-        value.extend_from_slice(&mark.chain.0);
-        for part in parts {
-            value.extend_from_slice(part);
-        }
+    pub(super) fn put(&self, entry: &Entry) -> Result<(), BufferError> {
         guarded(|| {
             self.tree
-                .insert(mark.seq.0.to_be_bytes(), value)
+                .insert(entry.mark().seq.0.to_be_bytes(), entry.encode())
                 .map_err(self.store.failed("write to"))
+        })?;
+        Ok(())
+    }
+
+    /// Forgets what stands at a place.
+    pub(super) fn forget(&self, seq: Seq) -> Result<(), BufferError> {
+        guarded(|| {
+            self.tree
+                .remove(seq.0.to_be_bytes())
+                .map_err(self.store.failed("remove from"))
         })?;
         Ok(())
     }
@@ -191,11 +222,11 @@ impl Buffer {
                 let key = key.map_err(self.store.failed("read"))?;
                 let value = self
                     .tree
-                    .remove(key)
-                    .map_err(self.store.failed("remove from"))?
-                    .filter(|value| value.first() == Some(&TAG_EVENT));
-                bytes += value.map_or(0, |value| {
-                    plain_bytes(value.len().saturating_sub(HEAD_BYTES))
+                    .remove(&key)
+                    .map_err(self.store.failed("remove from"))?;
+                bytes += value.map_or(0, |value| match Entry::decode(&key, &value) {
+                    Some(Entry::Event { at, .. }) => plain_bytes(at.sealed_bytes),
+                    Some(Entry::Gap(_)) | None => 0,
                 });
                 removed += 1;
             }
@@ -217,8 +248,8 @@ impl Buffer {
 }
 
 /// Returns the length of an event, given that of its sealed form.
-pub(super) fn plain_bytes(sealed_bytes: usize) -> u64 {
-    sealed_bytes.saturating_sub(SEAL_OVERHEAD_BYTES) as u64
+pub(super) fn plain_bytes(sealed_bytes: u32) -> u64 {
+    u64::from(sealed_bytes).saturating_sub(SEAL_OVERHEAD_BYTES as u64)
 }
 
 /// Sled asserts on what it reads from a damaged disk; none of it may take the writer along.
@@ -240,10 +271,25 @@ mod tests {
         let mut mark = Mark::genesis(Epoch(1));
         for index in 0..5_u8 {
             mark = mark.next(&[index]);
-            if index == 3 {
-                buffer.put_gap(Seq(3), mark, "why").unwrap();
-            } else if index != 2 {
-                buffer.put_event(mark, &[index]).unwrap();
+            let at = Address {
+                segment: 7,
+                offset: 4096 + u64::from(index),
+                sealed_bytes: 41,
+            };
+            let event = Entry::Event {
+                mark,
+                class: Class::Scan,
+                at,
+            };
+            let gap = Entry::Gap(Gap {
+                from: Seq(3),
+                until: mark,
+                reason: "why".to_owned(),
+            });
+            match index {
+                2 => {}
+                3 => buffer.put(&gap).unwrap(),
+                _ => buffer.put(&event).unwrap(),
             }
         }
         let mut seen = Vec::new();
@@ -255,11 +301,17 @@ mod tests {
             .unwrap();
         let places: Vec<_> = seen.iter().map(|e| e.mark().seq.0).collect();
         assert_eq!(places, [2, 4, 5]);
-        assert!(matches!(&seen[1], Entry::Gap { from: Seq(3), reason, .. } if reason == "why"));
+        assert!(matches!(&seen[1], Entry::Gap(gap) if gap.from == Seq(3) && gap.reason == "why"));
+        assert!(
+            matches!(&seen[2], Entry::Event { at, class: Class::Scan, .. } if at.offset == 4100)
+        );
         assert_eq!(buffer.entry(Seq(5)).unwrap().unwrap().mark(), mark);
         assert_eq!(buffer.entry(Seq(3)).unwrap(), None);
         assert!(!buffer.remove_to(Seq(4), 2).unwrap().done);
-        assert!(buffer.remove_to(Seq(4), 2).unwrap().done);
+        let rest = buffer.remove_to(Seq(4), 2).unwrap();
+        assert!(rest.done);
+        assert_eq!(rest.bytes, 0, "a gap weighs nothing");
+        buffer.forget(Seq(4)).unwrap();
         let (first, last) = buffer.ends().unwrap().unwrap();
         assert_eq!((first.mark().seq, last.mark().seq), (Seq(5), Seq(5)));
     }

@@ -9,31 +9,43 @@
 //! may have dropped the pages and call the next sync a success: the segment gets no further record, and
 //! what comes next goes to a new one, which tells recovery to disregard the rest of the old.
 //!
-//! What it lacks: compaction. Disk space is given back by whole segments.
+//! Disk space is given back by whole segments, and by [`thinning`] one when events are given up. One spare
+//! segment is a reserve: it is taken for thinning, which needs room on a full disk, and for nothing else
+//! as long as anything can still be given up.
 
+mod salvage;
 mod scan;
 mod segment;
+mod segment_reader;
 #[cfg(test)]
 mod tests;
+mod thinning;
+mod window;
 mod yard;
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::Seq;
 
-pub(crate) use scan::{Found, Reach, Scan, Source};
-pub(crate) use segment::event_place;
+pub(crate) use salvage::salvaged;
+pub(crate) use scan::{Address, Damaged, Found, Reach, Scan, Source};
+pub(crate) use segment::Gap;
 use segment::{Batch, HEADER_BYTES, RECORD_HEADER_BYTES, Salt, SegmentHeader, TERMINATOR};
+pub(crate) use thinning::Thinned;
+pub(crate) use window::{Revisions, Window};
 pub(crate) use yard::Yard;
-use yard::{SPARES_MAX, forget};
+use yard::{RESERVES, SPARES_MAX, forget};
 
+use super::worth::Class;
 use crate::storage::disk::DiskFile;
 use crate::vault::Random;
+
+/// What a disk writes at least, in bytes: a smaller write costs a whole block.
+const BLOCK_BYTES: u64 = 4096;
 
 /// A commit that failed; its events are not durable and their numbers are not used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -44,6 +56,16 @@ pub struct CommitError {
     /// The system's answer.
     #[source]
     pub source: Arc<io::Error>,
+}
+
+impl CommitError {
+    /// Tells whether it was for want of room.
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
 }
 
 fn failed(doing: &'static str) -> impl Fn(io::Error) -> CommitError {
@@ -66,6 +88,8 @@ pub(crate) struct JournalStats {
 #[derive(Debug)]
 struct Segment {
     number: u64,
+    /// Counts how often it was thinned out.
+    revision: u32,
     before: Mark,
     bytes: u64,
     path: PathBuf,
@@ -83,7 +107,30 @@ struct Active {
 #[derive(Debug, Default)]
 struct Staging {
     bytes: Vec<u8>,
-    records: Vec<(Mark, Range<usize>)>,
+    records: Vec<Staged>,
+}
+
+/// A record of the write to come, or of the one just made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Staged {
+    pub(crate) mark: Mark,
+    pub(crate) at: Address,
+    pub(crate) class: Class,
+}
+
+/// Whether the last reserve may be taken for a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reserve {
+    /// It stays for thinning.
+    Spared,
+    /// It is taken: there is nothing left to thin out.
+    Taken,
+}
+
+/// What the journal takes a new segment's file from.
+enum NewFile {
+    Spare(PathBuf),
+    Fresh(PathBuf),
 }
 
 /// The journal of one epoch, open for appending.
@@ -113,18 +160,6 @@ impl Journal {
         head: Mark,
     ) -> io::Result<Self> {
         let disk = Arc::clone(&source.disk);
-        for path in &scan.unreadable {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            disk.make_dir(&yard.damaged_dir)?;
-            disk.rename(
-                path,
-                &yard.damaged_dir.join(format!("{}-{name}", source.epoch)),
-            )?;
-        }
-        if !scan.unreadable.is_empty() {
-            disk.sync_dir(&yard.damaged_dir)?;
-            disk.sync_dir(&source.dir)?;
-        }
         // A name that a killed process gave may not be on the disk yet.
         disk.sync_dir(&source.dir)?;
         let mut active = None;
@@ -140,21 +175,24 @@ impl Journal {
                 });
             }
         }
+        for path in &scan.leftovers {
+            forget(&*disk, path);
+        }
         let spares = yard.usable_spares(&*disk)?;
+        // Past the unreadable ones too: a set-aside file keeps its number for good.
+        let next_number = scan.last_number() + 1;
         let segments: VecDeque<_> = scan
             .segments
             .into_iter()
             .map(|s| Segment {
                 number: s.header.number,
+                revision: s.revision,
                 before: s.header.before,
                 bytes: s.header.bytes,
                 path: s.path,
             })
             .collect();
-        // Past the unreadable ones too: a set-aside file keeps its number for good.
-        let last_number = segments.back().map_or(0, |s| s.number);
-        let next_number = last_number + scan.unreadable.len() as u64 + 1;
-        Ok(Self {
+        let mut journal = Self {
             source,
             yard,
             random,
@@ -166,12 +204,55 @@ impl Journal {
             staging: Staging::default(),
             syncs: 0,
             bytes_written: 0,
-        })
+        };
+        if !scan.unreadable.is_empty() {
+            journal.set_aside(&scan.unreadable)?;
+        }
+        Ok(journal)
+    }
+
+    /// Moves files that cannot be read out of the way. What they may have held must stay known: only a
+    /// segment behind them bears witness to it, so without room for that they stay where they are.
+    fn set_aside(&mut self, unreadable: &[PathBuf]) -> io::Result<()> {
+        let disk = Arc::clone(&self.source.disk);
+        if self.active.is_none()
+            && let Err(error) = self.begin_segment(self.yard.segment_bytes, Reserve::Taken)
+        {
+            tracing::warn!(%error, "unreadable journal files stay where they are for want of a new segment");
+            return Ok(());
+        }
+        disk.make_dir(&self.yard.damaged_dir)?;
+        for path in unreadable {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let aside = format!("{}-{name}", self.source.epoch);
+            disk.rename(path, &self.yard.damaged_dir.join(aside))?;
+        }
+        disk.sync_dir(&self.yard.damaged_dir)?;
+        disk.sync_dir(&self.source.dir)
     }
 
     /// Returns the newest durable mark.
     pub(crate) fn head(&self) -> Mark {
         self.head
+    }
+
+    /// Returns the journal's directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.source.dir
+    }
+
+    /// Returns the length of a usual segment.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.yard.segment_bytes
+    }
+
+    /// Returns by how much the disk's load grows if a group is to be kept.
+    pub(crate) fn growth_bytes(&self, group_bytes: u64) -> u64 {
+        let needed = HEADER_BYTES + group_bytes + RECORD_HEADER_BYTES as u64;
+        if self.spares.len() > RESERVES && needed <= self.yard.segment_bytes {
+            return 0;
+        }
+        needed.max(self.yard.segment_bytes)
     }
 
     /// Returns where this journal can be read.
@@ -206,7 +287,11 @@ impl Journal {
     }
 
     /// Begins a new segment if a group does not fit. Nothing may be staged.
-    pub(crate) fn make_room(&mut self, group_bytes: u64) -> Result<(), CommitError> {
+    pub(crate) fn make_room(
+        &mut self,
+        group_bytes: u64,
+        reserve: Reserve,
+    ) -> Result<(), CommitError> {
         debug_assert!(
             self.staging.records.is_empty(),
             "commit before a new segment"
@@ -215,12 +300,35 @@ impl Journal {
             return Ok(());
         }
         let needed = HEADER_BYTES + group_bytes + RECORD_HEADER_BYTES as u64;
-        self.active = None;
-        self.begin_segment(needed.max(self.yard.segment_bytes))
+        // The former one stays open until there is a new one: what fits in it can still be kept.
+        self.begin_segment(needed.max(self.yard.segment_bytes), reserve)
             .map_err(failed("begin a new segment of"))
     }
 
-    fn begin_segment(&mut self, bytes: u64) -> io::Result<()> {
+    fn new_file(&mut self, bytes: u64, reserve: Reserve) -> io::Result<NewFile> {
+        let fits = bytes == self.yard.segment_bytes;
+        if fits && self.spares.len() > RESERVES {
+            return self
+                .spares
+                .pop()
+                .map(NewFile::Spare)
+                .ok_or_else(|| io::ErrorKind::StorageFull.into());
+        }
+        let disk = Arc::clone(&self.source.disk);
+        let made = self.yard.make_fresh(&*disk, bytes);
+        match made {
+            Ok(fresh) => {
+                self.bytes_written += bytes;
+                Ok(NewFile::Fresh(fresh))
+            }
+            Err(error) => match (reserve, fits) {
+                (Reserve::Taken, true) => self.spares.pop().map(NewFile::Spare).ok_or(error),
+                (Reserve::Taken, false) | (Reserve::Spared, _) => Err(error),
+            },
+        }
+    }
+
+    fn begin_segment(&mut self, bytes: u64, reserve: Reserve) -> io::Result<()> {
         let disk = Arc::clone(&self.source.disk);
         let mut salt = Salt::default();
         (self.random)(&mut salt);
@@ -232,14 +340,8 @@ impl Journal {
             bytes,
             key_print: self.source.seal.print(),
         };
-        let staged = match self.spares.pop() {
-            Some(spare) if bytes == self.yard.segment_bytes => spare,
-            unused => {
-                self.spares.extend(unused);
-                self.yard.make_fresh(&*disk, bytes)?
-            }
-        };
-        let path = self.source.dir.join(scan::segment_name(header.number));
+        let (NewFile::Spare(staged) | NewFile::Fresh(staged)) = self.new_file(bytes, reserve)?;
+        let path = self.source.path(header.number, 0);
         let prepared = disk.open(&staged).and_then(|file| {
             // A spare whose length is not what the header says would end in reads past its end.
             if file.length()? != bytes {
@@ -262,8 +364,10 @@ impl Journal {
         };
         self.next_number += 1;
         self.syncs += 1;
+        self.bytes_written += HEADER_BYTES + BLOCK_BYTES;
         self.segments.push_back(Segment {
             number: header.number,
+            revision: 0,
             before: header.before,
             bytes,
             path,
@@ -277,16 +381,27 @@ impl Journal {
         Ok(())
     }
 
-    /// Returns whether the next segment should be made ahead: making it takes far longer than a commit.
+    /// Returns whether a spare should be made ahead: the reserve always, the next segment once the
+    /// present one is half full. Making one takes far longer than a commit.
     pub(crate) fn wants_spare(&self) -> bool {
         let is_half_full = |active: &Active| active.offset > active.bytes / 2;
-        self.spares.is_empty() && self.active.as_ref().is_some_and(is_half_full)
+        let next = usize::from(self.active.as_ref().is_some_and(is_half_full));
+        self.spares.len() < RESERVES + next
+    }
+
+    /// Looks anew which spares there are, after another journal may have taken some.
+    pub(crate) fn look_for_spares(&mut self) {
+        match self.yard.usable_spares(&*self.source.disk) {
+            Ok(spares) => self.spares = spares,
+            Err(error) => tracing::warn!(%error, "spare segments cannot be listed"),
+        }
     }
 
     /// Makes a spare segment.
     pub(crate) fn make_spare_ahead(&mut self) -> io::Result<()> {
         let disk = Arc::clone(&self.source.disk);
         let fresh = self.yard.make_fresh(&*disk, self.yard.segment_bytes)?;
+        self.bytes_written += self.yard.segment_bytes;
         disk.open(&fresh)?.sync_data()?;
         let spare = self
             .yard
@@ -312,11 +427,23 @@ impl Journal {
             seal: &self.source.seal,
             first: self.head.seq.next(),
         };
+        // What is staged goes to the segment that is open, which is the last one.
+        let segment = self.segments.back().map_or(0, |last| last.number);
         for (index, record) in records.iter().enumerate() {
-            let before = staging.records.last().map_or(self.head, |(mark, _)| *mark);
+            let before = staging.records.last().map_or(self.head, |last| last.mark);
             let continues = index + 1 < records.len();
+            let offset = active.offset + staging.bytes.len() as u64;
             let sealed = batch.encode(before, record, continues, &mut staging.bytes);
-            staging.records.push((before.next(record), sealed));
+            staging.records.push(Staged {
+                mark: before.next(record),
+                at: Address {
+                    segment,
+                    offset,
+                    // A record has at most 256 KiB.
+                    sealed_bytes: sealed.len() as u32,
+                },
+                class: Class::of(record),
+            });
         }
     }
 
@@ -325,15 +452,33 @@ impl Journal {
         self.staging
             .records
             .last()
-            .map_or(self.head, |(mark, _)| *mark)
+            .map_or(self.head, |last| last.mark)
     }
 
-    /// Returns what is staged: each event's mark and sealed bytes.
-    pub(crate) fn staged(&self) -> impl Iterator<Item = (Mark, &[u8])> {
-        self.staging
-            .records
-            .iter()
-            .map(|(mark, sealed)| (*mark, &self.staging.bytes[sealed.clone()]))
+    /// Returns what is staged, or was just committed.
+    pub(crate) fn staged(&self) -> &[Staged] {
+        &self.staging.records
+    }
+
+    /// Makes a gap durable that stands for events of which nothing is left.
+    pub(crate) fn append_gap(&mut self, gap: &Gap) -> Result<(), CommitError> {
+        self.make_room(
+            segment::frame_bytes(gap.reason.len() + 64) as u64,
+            Reserve::Taken,
+        )?;
+        let active = self.active.as_ref().expect("room was made for it just now");
+        let batch = Batch {
+            epoch: self.source.epoch,
+            salt: &active.salt,
+            seal: &self.source.seal,
+            first: gap.from,
+        };
+        batch.encode_gap(self.head, gap, &mut self.staging.bytes);
+        let written = self.write_staged();
+        self.clear_staged();
+        written?;
+        self.head = gap.until;
+        Ok(())
     }
 
     /// Forgets what is staged, committed or not.
@@ -347,6 +492,12 @@ impl Journal {
         if self.staging.records.is_empty() {
             return Ok(());
         }
+        self.write_staged()?;
+        self.head = self.staged_head();
+        Ok(())
+    }
+
+    fn write_staged(&mut self) -> Result<(), CommitError> {
         let active = self
             .active
             .as_mut()
@@ -368,10 +519,11 @@ impl Journal {
             self.abandon_active();
             return Err(failed("sync")(e));
         }
+        let end = active.offset + (length + TERMINATOR.len()) as u64;
+        let blocks = end.div_ceil(BLOCK_BYTES) - active.offset / BLOCK_BYTES;
         active.offset += length as u64;
         self.syncs += 1;
-        self.bytes_written += length as u64;
-        self.head = self.staged_head();
+        self.bytes_written += blocks * BLOCK_BYTES;
         Ok(())
     }
 

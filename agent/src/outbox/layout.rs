@@ -6,7 +6,8 @@
 //! epochs/GENERATION-EPOCH/  one journal: NUMBER.segment …, watermark; the highest generation counts
 //! forking/                  a new epoch's journal until it is whole
 //! spare/                    journal segments for reuse
-//! damaged/                  journal files that could not be read, for people to look at
+//! damaged/                  journal files that could not be read, or whole journals, for people to look at
+//! quarantine/               records that could not be read, for people to look at
 //! buffer-N/                 sled
 //! ```
 
@@ -33,7 +34,12 @@ pub(super) struct EpochDir {
 
 impl EpochDir {
     pub(super) fn watermark(&self) -> PathBuf {
-        self.path.join("watermark")
+        Self::watermark_in(&self.path)
+    }
+
+    /// Returns where the watermark of a journal in `dir` stands.
+    pub(super) fn watermark_in(dir: &Path) -> PathBuf {
+        dir.join("watermark")
     }
 }
 
@@ -148,6 +154,19 @@ impl Layout {
     pub(super) fn remove_epoch(&self, epoch: &EpochDir) -> io::Result<()> {
         self.disk.remove_dir(&epoch.path)?;
         self.disk.sync_dir(&self.epochs())
+    }
+
+    /// Moves an epoch of which nothing can be read out of the way.
+    pub(super) fn set_epoch_aside(&self, epoch: &EpochDir) -> io::Result<()> {
+        let damaged_dir = self.yard().damaged_dir;
+        let aside = damaged_dir.join(format!("{:08}-{}", epoch.generation, epoch.epoch));
+        self.disk.rename(&epoch.path, &aside)?;
+        self.disk.sync_dir(&damaged_dir)?;
+        self.disk.sync_dir(&self.epochs())
+    }
+
+    pub(super) fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
     }
 
     /// Removes every buffer but one; returns a number that none has.

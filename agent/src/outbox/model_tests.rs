@@ -169,11 +169,21 @@ impl Bench {
             self.disk.cut_power(seed);
         }
         drop(outbox);
-        let kept: Vec<_> = tickets.into_iter().map(|t| t.wait().is_ok()).collect();
-        let promised = kept.iter().take_while(|kept| **kept).count();
-        let mut groups = groups;
-        let open_ended = groups.split_off(promised);
-        (groups, open_ended)
+        let mut promised = Vec::new();
+        let mut open_ended = Vec::new();
+        for (group, ticket) in groups.into_iter().zip(tickets) {
+            match ticket.wait() {
+                Ok(_) => {
+                    // What was under way before it has failed for good.
+                    open_ended.clear();
+                    promised.push(group);
+                }
+                // Never written: a smaller one behind it may have found room.
+                Err(AppendError::NotKept(error)) if error.is_full() => {}
+                Err(_) => open_ended.push(group),
+            }
+        }
+        (promised, open_ended)
     }
 
     fn reopen(&mut self, promised: Vec<Group>, open_ended: &[Group]) {

@@ -2,9 +2,15 @@
 //!
 //! 1. What a fork left half done goes; the highest generation that holds anything is the epoch.
 //! 2. `clean` is read and removed. If it fits the journal's tail and the buffer's two ends, the buffer is
-//!    trusted, and events that the journal's last write lost since are put back from it.
-//! 3. Otherwise the buffer is made anew from the whole journal. Lost events become gaps.
-//! 4. Numbers go on behind the highest mark that anything bears witness to.
+//!    trusted.
+//! 3. Otherwise the buffer is made anew from the whole journal. Lost events become gaps, and what stands in
+//!    their place goes to the quarantine.
+//! 4. Numbers go on behind the highest mark that anything bears witness to. Where the journal's end cannot
+//!    be read, its files are set aside, and numbers go on behind the most events that they can have held:
+//!    none is used twice, and central hears of one gap. (A new epoch for what can be read would send twice
+//!    what central has of it already.)
+//! 5. Where nothing of the journal can be read, and nobody knows how far it went, it is set aside whole: a
+//!    new epoch begins with a gap that says so.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -13,21 +19,18 @@ use std::path::Path;
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::{Epoch, Seq};
 
-use super::buffer::{Buffer, BufferError, plain_bytes};
-use super::journal::{Found, Journal, Reach, Scan, Source};
+use super::buffer::{Buffer, BufferError, Entry, plain_bytes};
+use super::journal::{Found, Gap, Journal, Reach, Scan, Source};
 use super::layout::{EpochDir, Layout};
-use super::reading::{Limits, Reader};
-use super::watermark::{CleanStop, read_watermark};
+use super::quarantine::Quarantine;
+use super::tally::Tally;
+use super::watermark::{CleanStop, make_watermark, read_watermark};
+use super::worth::Class;
 use super::{Damage, OpenError, Recovery};
 use crate::vault::Random;
 
 const REASON_AFTER_CLEAN_STOP: &str = "the journal lost them after a clean stop";
 const REASON_UNREADABLE: &str = "a journal segment could not be read and is set aside in damaged/";
-/// Events put back at once from the buffer.
-const RESTORE_LIMITS: Limits = Limits {
-    events: 1000,
-    bytes: 1024 * 1024,
-};
 
 /// An outbox ready for its writer.
 pub(super) struct Ready {
@@ -37,6 +40,7 @@ pub(super) struct Ready {
     pub(super) buffer: Option<(Buffer, u64)>,
     pub(super) unused_buffer_number: u64,
     pub(super) waiting_bytes: u64,
+    pub(super) tally: Tally,
     pub(super) recovery: Recovery,
 }
 
@@ -50,7 +54,11 @@ fn disk(doing: &'static str, layout: &Layout) -> impl Fn(io::Error) -> OpenError
 }
 
 /// Brings the outbox up. The caller holds its lock.
-pub(super) fn ready(layout: &Layout, random: &Random) -> Result<Ready, OpenError> {
+pub(super) fn ready(
+    layout: &Layout,
+    quarantine: &Quarantine,
+    random: &Random,
+) -> Result<Ready, OpenError> {
     layout.prepare().map_err(disk("prepare", layout))?;
     let epoch_dir = current_epoch(layout, random).map_err(disk("find the epoch in", layout))?;
     let source = layout.source(epoch_dir.epoch, epoch_dir.path.clone());
@@ -64,6 +72,7 @@ pub(super) fn ready(layout: &Layout, random: &Random) -> Result<Ready, OpenError
     let clean = clean.filter(|clean| clean.epoch == epoch_dir.epoch);
     let coming_up = ComingUp {
         layout,
+        quarantine,
         random,
         epoch_dir,
         source,
@@ -90,14 +99,33 @@ fn current_epoch(layout: &Layout, random: &Random) -> io::Result<EpochDir> {
         if holds_anything {
             current = Some(epoch);
         } else {
-            layout.remove_epoch(&epoch)?;
+            clear_away(layout, &epoch)?;
         }
     }
     match current {
         Some(epoch) => Ok(epoch),
         // An epoch whose history nobody knows is never used again: its numbers may be at central.
-        None => layout.make_epoch(newest + 1, random_epoch(random)),
+        None => new_epoch(layout, newest + 1, random),
     }
+}
+
+/// Removes an epoch that no longer counts; one that cannot be read is only set aside.
+fn clear_away(layout: &Layout, epoch: &EpochDir) -> io::Result<()> {
+    let source = layout.source(epoch.epoch, epoch.path.clone());
+    let lost_all = source
+        .scan(Reach::Tail, &mut |_| ControlFlow::Break(()))?
+        .lost_all();
+    if lost_all {
+        layout.set_epoch_aside(epoch)
+    } else {
+        layout.remove_epoch(epoch)
+    }
+}
+
+fn new_epoch(layout: &Layout, generation: u64, random: &Random) -> io::Result<EpochDir> {
+    let made = layout.make_epoch(generation, random_epoch(random))?;
+    make_watermark(&*layout.disk, &made.watermark(), Mark::genesis(made.epoch))?;
+    Ok(made)
 }
 
 fn file_name(path: &Path) -> Option<&str> {
@@ -112,6 +140,7 @@ fn random_epoch(random: &Random) -> Epoch {
 
 struct ComingUp<'a> {
     layout: &'a Layout,
+    quarantine: &'a Quarantine,
     random: &'a Random,
     epoch_dir: EpochDir,
     source: Source,
@@ -142,23 +171,20 @@ impl ComingUp<'_> {
         let scan = self
             .source
             .scan(Reach::Tail, &mut |_| ControlFlow::Continue(()))?;
-        let Some(tail) = scan.tail.filter(|tail| tail.seq <= clean.tail.seq) else {
-            return Ok(None);
-        };
-        if !scan.all_readable() {
+        if scan.tail != Some(clean.tail) || !scan.all_readable() {
             return Ok(None);
         }
         let torn_bytes = scan.torn_bytes;
-        let mut journal = self.journal(scan, tail)?;
-        let reader = Reader {
-            source: self.source.clone(),
-            buffer: None,
-            acked: clean.acked,
-            appended: clean.tail,
-        };
-        if tail != clean.tail && !restore(&mut journal, &reader, &buffer, clean.tail) {
+        let mut tally = Tally::default();
+        let weighed = buffer.visit_after(clean.acked.seq, |entry| {
+            tally.add(&entry);
+            Ok(true)
+        });
+        if let Err(error) = weighed {
+            tracing::warn!(%error, "the buffer cannot be used and is made anew");
             return Ok(None);
         }
+        let journal = self.journal(scan, clean.tail)?;
         let unused_buffer_number = self.layout.remove_buffers(Some(&dir))?;
         Ok(Some(Ready {
             journal,
@@ -167,10 +193,10 @@ impl ComingUp<'_> {
             buffer: Some((buffer, clean.buffer_number)),
             unused_buffer_number,
             waiting_bytes: clean.waiting_bytes,
+            tally,
             recovery: Recovery {
                 events: clean.tail.seq.0.saturating_sub(clean.acked.seq.0),
                 torn_bytes,
-                restored: clean.tail.seq.0 - tail.seq.0,
                 ..Recovery::default()
             },
         }))
@@ -184,7 +210,11 @@ impl ComingUp<'_> {
             (watermark, _) => watermark,
         };
         let number = self.layout.remove_buffers(None)?;
-        let mut filled = fill(&self.source, settled, &self.layout.buffer(number))?;
+        let fill = |settled, number| {
+            let dir = self.layout.buffer(number);
+            fill(&self.source, settled, &dir, Some(self.quarantine))
+        };
+        let mut filled = fill(settled, number)?;
         let mut settled = settled;
         let mut unused_buffer_number = number + 1;
         if filled.settled_disagrees {
@@ -192,47 +222,49 @@ impl ComingUp<'_> {
             settled = None;
             drop(filled);
             unused_buffer_number += 1;
-            filled = fill(&self.source, None, &self.layout.buffer(number + 1))?;
+            filled = fill(None, number + 1)?;
+        }
+        if filled.scan.lost_all() && settled.is_none() {
+            drop(filled);
+            return self.begin_anew(unused_buffer_number);
+        }
+        let number = unused_buffer_number - 1;
+        let begin = filled.scan.begin();
+        let acked = settled.unwrap_or_else(|| {
+            if filled.scan.lost_front() {
+                // What came before the first event that can be read is a gap, and central knows how much
+                // of it it has.
+                Mark::genesis(self.source.epoch)
+            } else {
+                begin.unwrap_or(Mark::genesis(self.source.epoch))
+            }
+        });
+        if let Some(begin) = begin.filter(|_| settled.is_none() && filled.scan.lost_front()) {
+            filled.lose(acked, begin, REASON_UNREADABLE);
+        }
+        let tail = filled.scan.tail.filter(|tail| tail.seq > acked.seq);
+        let mut head = tail.unwrap_or(acked);
+        if let Some(clean) = clean.filter(|clean| clean.tail.seq > head.seq) {
+            filled.lose(head, clean.tail, REASON_AFTER_CLEAN_STOP);
+            head = clean.tail;
+        } else if filled.scan.lost_back() {
+            let lost_max = filled.scan.lost_back_max(&*self.layout.disk);
+            // Nobody knows the chain of what is lost: the numbers behind it have one of their own.
+            let until = Mark {
+                seq: Seq(head.seq.0.saturating_add(lost_max)),
+                ..head.next(REASON_UNREADABLE.as_bytes())
+            };
+            filled.lose(head, until, REASON_UNREADABLE);
+            head = until;
         }
         let Filled {
             scan,
-            mut buffer,
+            buffer,
             waiting_bytes,
-            mut damages,
+            tally,
+            damages,
             ..
         } = filled;
-        let begin = scan.begin().unwrap_or(Mark::genesis(self.source.epoch));
-        let acked = settled.unwrap_or(begin);
-        let mut head = scan.tail.filter(|t| t.seq > acked.seq).unwrap_or(acked);
-        if scan.lost_front() && settled.is_none() {
-            damages.insert(
-                0,
-                Damage {
-                    from: Seq(1),
-                    to: Some(begin.seq),
-                    reason: REASON_UNREADABLE.to_owned(),
-                },
-            );
-        }
-        if scan.lost_back() {
-            damages.push(Damage {
-                from: head.seq.next(),
-                to: None,
-                reason: REASON_UNREADABLE.to_owned(),
-            });
-        }
-        if let Some(clean) = clean.filter(|clean| clean.tail.seq > head.seq) {
-            damages.push(Damage {
-                from: head.seq.next(),
-                to: Some(clean.tail.seq),
-                reason: REASON_AFTER_CLEAN_STOP.to_owned(),
-            });
-            buffer = buffer.and_then(|buffer| {
-                let put = buffer.put_gap(head.seq.next(), clean.tail, REASON_AFTER_CLEAN_STOP);
-                kept(put).map(|()| buffer)
-            });
-            head = clean.tail;
-        }
         let recovery = Recovery {
             events: head.seq.0 - acked.seq.0,
             torn_bytes: scan.torn_bytes,
@@ -240,7 +272,6 @@ impl ComingUp<'_> {
             rebuilt: true,
             ..Recovery::default()
         };
-        let number = unused_buffer_number - 1;
         Ok(Ready {
             journal: self.journal(scan, head)?,
             epoch_dir: self.epoch_dir.clone(),
@@ -248,7 +279,55 @@ impl ComingUp<'_> {
             buffer: buffer.map(|buffer| (buffer, number)),
             unused_buffer_number,
             waiting_bytes,
+            tally,
             recovery,
+        })
+    }
+
+    /// Sets a journal aside of which nothing can be read, and begins a new epoch that says so.
+    fn begin_anew(&self, unused_buffer_number: u64) -> io::Result<Ready> {
+        let former = &self.epoch_dir;
+        let reason = format!(
+            "nothing of the journal of epoch {} could be read: it is set aside in damaged/, and how many \
+             events are lost nobody knows",
+            former.epoch
+        );
+        let made = new_epoch(self.layout, former.generation + 1, self.random)?;
+        let mut journal = Journal::open(
+            self.layout.source(made.epoch, made.path.clone()),
+            self.layout.yard(),
+            self.random.clone(),
+            Scan::empty(),
+            Mark::genesis(made.epoch),
+        )?;
+        let gap = Gap {
+            from: Seq(1),
+            until: Mark::genesis(made.epoch).next(reason.as_bytes()),
+            reason,
+        };
+        journal.append_gap(&gap).map_err(io::Error::other)?;
+        self.layout.set_epoch_aside(former)?;
+        let acked = Mark::genesis(made.epoch);
+        let filled = fill(
+            journal.source(),
+            Some(acked),
+            &self.layout.buffer(unused_buffer_number),
+            None,
+        )?;
+        Ok(Ready {
+            acked,
+            buffer: filled.buffer.map(|buffer| (buffer, unused_buffer_number)),
+            unused_buffer_number: unused_buffer_number + 1,
+            waiting_bytes: 0,
+            tally: filled.tally,
+            recovery: Recovery {
+                events: 1,
+                damages: filled.damages,
+                rebuilt: true,
+                ..Recovery::default()
+            },
+            epoch_dir: made,
+            journal,
         })
     }
 }
@@ -269,35 +348,37 @@ fn trusted(dir: &Path, clean: &CleanStop) -> Result<Option<Buffer>, BufferError>
     Ok(fits.then_some(buffer))
 }
 
-/// Puts events back into the journal that the buffer still has.
-fn restore(journal: &mut Journal, reader: &Reader, buffer: &Buffer, until: Mark) -> bool {
-    while journal.head().seq < until.seq {
-        let Ok(events) = reader.buffer_events(buffer, journal.head().seq, RESTORE_LIMITS) else {
-            return false;
-        };
-        let records: Vec<_> = events.into_iter().map(|event| event.record).collect();
-        let kept =
-            !records.is_empty() && journal.make_room(Journal::group_bytes(&records)).is_ok() && {
-                journal.stage(&records);
-                journal.commit().is_ok()
-            };
-        journal.clear_staged();
-        if !kept {
-            return false;
-        }
-    }
-    journal.head() == until
-}
-
 /// A buffer made from the journal.
 pub(super) struct Filled {
     pub(super) scan: Scan,
     /// None if sled failed: then reading goes by the journal.
     pub(super) buffer: Option<Buffer>,
     pub(super) waiting_bytes: u64,
+    pub(super) tally: Tally,
     pub(super) damages: Vec<Damage>,
     /// The journal has another chain at the settled mark.
     pub(super) settled_disagrees: bool,
+}
+
+impl Filled {
+    /// Takes note of events that are lost, after one mark up to another.
+    fn lose(&mut self, after: Mark, until: Mark, reason: &str) {
+        let from = after.seq.next();
+        self.damages.push(Damage {
+            from,
+            to: until.seq,
+            reason: reason.to_owned(),
+        });
+        let gap = Entry::Gap(Gap {
+            from,
+            until,
+            reason: reason.to_owned(),
+        });
+        self.buffer = self
+            .buffer
+            .take()
+            .filter(|buffer| kept(buffer.put(&gap)).is_some());
+    }
 }
 
 fn kept<T>(result: Result<T, BufferError>) -> Option<T> {
@@ -309,41 +390,64 @@ fn kept<T>(result: Result<T, BufferError>) -> Option<T> {
 }
 
 /// Makes a buffer in `dir` of all events after `settled`.
-pub(super) fn fill(source: &Source, settled: Option<Mark>, dir: &Path) -> io::Result<Filled> {
+pub(super) fn fill(
+    source: &Source,
+    settled: Option<Mark>,
+    dir: &Path,
+    quarantine: Option<&Quarantine>,
+) -> io::Result<Filled> {
     let mut buffer = kept(Buffer::open(dir));
     let mut waiting_bytes = 0;
+    let mut tally = Tally::default();
     let mut damages = Vec::new();
     let mut settled_disagrees = false;
     let scan = source.scan(Reach::All(settled), &mut |found| {
-        let (Found::Record { mark, .. } | Found::Gap { until: mark, .. }) = &found;
+        let mark = found.mark();
         if let Some(settled) = settled
             && mark.seq <= settled.seq
         {
             settled_disagrees |= mark.seq == settled.seq && mark.chain != settled.chain;
             return ControlFlow::Continue(());
         }
-        let put = match found {
-            Found::Record { mark, sealed, .. } => {
-                waiting_bytes += plain_bytes(sealed.len());
-                buffer.as_ref().map(|buffer| buffer.put_event(mark, sealed))
+        let entry = match found {
+            Found::Record { mark, at, plain } => {
+                waiting_bytes += plain_bytes(at.sealed_bytes);
+                let class = Class::of(&plain);
+                Entry::Event { mark, class, at }
             }
             Found::Gap {
                 from,
                 until,
                 reason,
+                damaged,
+                given_up,
             } => {
                 let from = settled.map_or(from, |settled| from.max(settled.seq.next()));
-                damages.push(Damage {
+                if let Some((quarantine, damaged)) = quarantine.zip(damaged)
+                    && let Err(error) =
+                        quarantine.put(source.epoch, (from, until.seq), &reason, &damaged)
+                {
+                    tracing::error!(%error, "a damage could not be put into quarantine");
+                }
+                if !given_up {
+                    damages.push(Damage {
+                        from,
+                        to: until.seq,
+                        reason: reason.clone().into_owned(),
+                    });
+                }
+                Entry::Gap(Gap {
                     from,
-                    to: Some(until.seq),
-                    reason: reason.to_owned(),
-                });
-                buffer
-                    .as_ref()
-                    .map(|buffer| buffer.put_gap(from, until, reason))
+                    until,
+                    reason: reason.into_owned(),
+                })
             }
         };
-        if put.is_some_and(|put| kept(put).is_none()) {
+        tally.add(&entry);
+        if buffer
+            .as_ref()
+            .is_some_and(|buffer| kept(buffer.put(&entry)).is_none())
+        {
             buffer = None;
         }
         ControlFlow::Continue(())
@@ -352,6 +456,7 @@ pub(super) fn fill(source: &Source, settled: Option<Mark>, dir: &Path) -> io::Re
         scan,
         buffer,
         waiting_bytes,
+        tally,
         damages,
         settled_disagrees,
     })

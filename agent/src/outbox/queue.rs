@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::{Epoch, Seq};
@@ -116,14 +117,19 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Takes what one commit holds, and all orders; waits for something unless the writer is `busy`.
-    pub(super) fn take(&self, busy: bool) -> Taken {
+    /// Takes what one commit holds, and all orders; waits for something, at most so long, unless the
+    /// writer is `busy`.
+    pub(super) fn take(&self, busy: bool, wait_max: Duration) -> Taken {
         let mut state = self.state();
         while !busy && state.appends.is_empty() && state.orders.is_empty() && !state.abandoned {
-            state = self
+            let (awake, waited) = self
                 .filled
-                .wait(state)
+                .wait_timeout(state, wait_max)
                 .unwrap_or_else(PoisonError::into_inner);
+            state = awake;
+            if waited.timed_out() {
+                break;
+            }
         }
         let mut appends = Vec::new();
         let mut bytes = 0;
@@ -187,7 +193,7 @@ mod tests {
             refused.blocking_recv(),
             Ok(Err(AppendError::Busy))
         ));
-        assert_eq!(queue.take(false).appends.len(), 1);
+        assert_eq!(queue.take(false, Duration::MAX).appends.len(), 1);
         assert!(
             first.try_recv().is_err(),
             "its append was taken and dropped unanswered"
@@ -211,7 +217,7 @@ mod tests {
             })
             .collect();
         queue.order(Order::DistrustBuffer);
-        let taken: Vec<_> = (0..3).map(|_| queue.take(false)).collect();
+        let taken: Vec<_> = (0..3).map(|_| queue.take(false, Duration::MAX)).collect();
         assert_eq!(
             taken.iter().map(|t| t.orders.len()).collect::<Vec<_>>(),
             [0, 0, 1]

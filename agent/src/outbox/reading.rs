@@ -1,4 +1,5 @@
-//! Reading the waiting events: from the buffer, and from the journal when the buffer is out of order.
+//! Reading the waiting events: by the buffer, which knows where each stands in the journal, and by the
+//! journal alone when the buffer is out of order.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -8,7 +9,8 @@ use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::Seq;
 
 use super::buffer::{Buffer, BufferError, Entry};
-use super::journal::{Found, Reach, Source, event_place};
+use super::journal::{Found, Gap, Reach, Source, Window};
+use super::view::Shape;
 
 /// A durable event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) source: Source,
+    pub(super) shape: Shape,
     pub(super) buffer: Option<Arc<Buffer>>,
     pub(super) acked: Mark,
     pub(super) appended: Mark,
@@ -60,7 +63,7 @@ pub(super) struct Reader {
 struct Yield {
     events: Vec<Stored>,
     bytes: usize,
-    gap: Option<(Seq, Mark, String)>,
+    gap: Option<Gap>,
 }
 
 impl Yield {
@@ -73,10 +76,10 @@ impl Yield {
 
     fn finish(self) -> Result<Vec<Stored>, ReadError> {
         match self.gap {
-            Some((from, until, reason)) if self.events.is_empty() => Err(ReadError::Gap {
-                from,
-                until,
-                reason,
+            Some(gap) if self.events.is_empty() => Err(ReadError::Gap {
+                from: gap.from,
+                until: gap.until,
+                reason: gap.reason,
             }),
             _ => Ok(self.events),
         }
@@ -127,14 +130,20 @@ impl Reader {
             let entry = buffer.entry(after)?;
             entry.ok_or(BufferError::Disorder(after))?.mark()
         };
+        let revisions = self.shape.read();
+        let mut window = Window::default();
         let mut found = Yield::default();
         buffer.visit_after(after, |entry| {
             let next = previous.seq.next();
             match entry {
-                Entry::Event { mark, sealed } => {
-                    let place = event_place(self.source.epoch, mark.seq);
-                    let opened = self.source.seal.open(&place, &sealed);
-                    let record = opened.map_err(|_| BufferError::Disorder(mark.seq))?;
+                Entry::Event { mark, at, .. } if mark.seq == next => {
+                    let ahead = limits.bytes.saturating_sub(found.bytes);
+                    let read = self
+                        .source
+                        .event(&mut window, &revisions, mark.seq, at, ahead);
+                    let record = read
+                        .map_err(BufferError::Journal)?
+                        .ok_or(BufferError::Disorder(next))?;
                     if previous.next(&record) != mark {
                         return Err(BufferError::Disorder(next));
                     }
@@ -142,31 +151,17 @@ impl Reader {
                     let more = found.take(Stored { mark, record }, limits);
                     Ok(more && mark.seq < self.appended.seq)
                 }
-                Entry::Gap {
-                    from,
-                    until,
-                    reason,
-                } if from <= next => {
-                    found.gap = Some((next, until, reason));
+                Entry::Gap(gap) if gap.from <= next => {
+                    found.gap = Some(Gap { from: next, ..gap });
                     Ok(false)
                 }
-                Entry::Gap { .. } => Err(BufferError::Disorder(next)),
+                Entry::Event { .. } | Entry::Gap(_) => Err(BufferError::Disorder(next)),
             }
         })?;
         if found.events.is_empty() && found.gap.is_none() {
             return Err(BufferError::Disorder(after.next()));
         }
         Ok(found)
-    }
-
-    /// Returns the events after a place as the buffer has them, without help from the journal.
-    pub(super) fn buffer_events(
-        &self,
-        buffer: &Buffer,
-        after: Seq,
-        limits: Limits,
-    ) -> Result<Vec<Stored>, BufferError> {
-        Ok(self.read_buffer(buffer, after, limits)?.events)
     }
 
     fn read_journal(&self, after: Seq, limits: Limits) -> Result<Yield, ReadError> {
@@ -191,7 +186,11 @@ impl Reader {
                 if until.seq < from {
                     return ControlFlow::Continue(());
                 }
-                found.gap = Some((from, until, reason.to_owned()));
+                found.gap = Some(Gap {
+                    from,
+                    until,
+                    reason: reason.into_owned(),
+                });
                 ControlFlow::Break(())
             }
         })?;
@@ -203,6 +202,7 @@ impl Reader {
         seq: Seq,
         mut sink: impl FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
+        let _unchanged = self.shape.read();
         self.source
             .scan(Reach::From(seq), &mut sink)
             .map(drop)
@@ -227,7 +227,7 @@ impl Reader {
         }
         let mut found = None;
         self.scan_from(seq, |item| {
-            let (Found::Record { mark, .. } | Found::Gap { until: mark, .. }) = item;
+            let mark = item.mark();
             if mark.seq == seq {
                 found = Some(mark);
             }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tillbind_protocol::ids::Seq;
 
+use super::room::Pressure;
+use super::worth::CLASSES;
+
 /// Upper bounds of the latency buckets, in microseconds; one more bucket stands above the last.
 pub const LATENCY_BOUNDS_US: [u64; 12] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000,
@@ -50,10 +53,22 @@ pub struct Stats {
     pub commits: u64,
     /// Syncs of the journal since the start.
     pub syncs: u64,
-    /// Bytes written to the journal since the start.
+    /// Bytes that the journal wrote to the disk since the start, in whole blocks of 4 KiB: its wear.
     pub bytes_written: u64,
     /// Commits that the disk refused since the start.
     pub failures: u64,
+    /// Groups refused for want of room since the start.
+    pub refusals: u64,
+    /// Events given up for want of room since the start, by [`super::Class`] in its order.
+    pub given_up: [u64; CLASSES],
+    /// Whether there is room for what comes.
+    pub pressure: Pressure,
+    /// What is free on the file system, in bytes; unknown if the system does not say.
+    pub disk_free_bytes: Option<u64>,
+    /// The size of the file system, in bytes.
+    pub disk_total_bytes: Option<u64>,
+    /// Records in the quarantine.
+    pub quarantined: u64,
     /// Whether the buffer is out of order and reading goes by the journal, which is slower.
     pub degraded: bool,
     /// How long write and sync of each commit took.

@@ -1,24 +1,50 @@
 //! What the writer shows to everyone else: marks, figures, and where to read.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::Seq;
 use tokio::sync::watch;
 
 use super::buffer::Buffer;
-use super::journal::Source;
+use super::journal::{Revisions, Source};
 use super::reading::Reader;
 use super::stats::Stats;
+
+/// Which file each segment is, while somebody reads by it. The writer alone changes it, when it thins a
+/// segment out; readers meanwhile wait for milliseconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape(Arc<RwLock<Revisions>>);
+
+impl Shape {
+    pub(super) fn new(revisions: Revisions) -> Self {
+        Self(Arc::new(RwLock::new(revisions)))
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Revisions> {
+        // The map is whole between any two statements that hold the lock.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Revisions> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Debug)]
 struct State {
     source: Source,
+    shape: Shape,
     appended: Mark,
     acked: Mark,
     /// The last event that is in the buffer, or that readers must take from the journal.
     readable: Seq,
     buffer: Option<Arc<Buffer>>,
+    /// Waiting requests for bindings.
+    urgent: BTreeSet<Seq>,
     stats: Stats,
     stopped: bool,
 }
@@ -32,20 +58,23 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn new(
-        source: Source,
-        appended: Mark,
-        acked: Mark,
-        buffer: Option<Arc<Buffer>>,
-        stats: Stats,
-    ) -> Self {
+    pub(super) fn new(reader: Reader, urgent: BTreeSet<Seq>, stats: Stats) -> Self {
+        let Reader {
+            source,
+            shape,
+            buffer,
+            acked,
+            appended,
+        } = reader;
         Self {
             state: Mutex::new(State {
                 source,
+                shape,
                 appended,
                 acked,
                 readable: appended.seq,
                 buffer,
+                urgent,
                 stats,
                 stopped: false,
             }),
@@ -100,9 +129,25 @@ impl View {
         }
         Reader {
             source: state.source.clone(),
+            shape: state.shape.clone(),
             buffer: state.buffer.clone(),
             acked: state.acked,
             appended: state.appended,
+        }
+    }
+
+    /// Returns the waiting requests for bindings behind a place, oldest first.
+    pub(super) fn urgent_after(&self, after: Seq, count: usize) -> Vec<Seq> {
+        let state = self.state();
+        let behind = state.urgent.range(after.next()..);
+        behind.take(count).copied().collect()
+    }
+
+    /// Shows the waiting requests for bindings.
+    pub(super) fn set_urgent(&self, urgent: &BTreeSet<Seq>) {
+        let mut state = self.state();
+        if state.urgent != *urgent {
+            state.urgent.clone_from(urgent);
         }
     }
 
@@ -137,18 +182,21 @@ impl View {
     }
 
     /// Shows a new epoch.
-    pub(super) fn set_epoch(
-        &self,
-        source: Source,
-        appended: Mark,
-        acked: Mark,
-        buffer: Option<Arc<Buffer>>,
-    ) {
+    pub(super) fn set_epoch(&self, reader: Reader, urgent: &BTreeSet<Seq>) {
+        let Reader {
+            source,
+            shape,
+            buffer,
+            acked,
+            appended,
+        } = reader;
         let mut state = self.state();
         state.source = source;
+        state.shape = shape;
         state.appended = appended;
         state.acked = acked;
         state.buffer = buffer;
+        state.urgent.clone_from(urgent);
         drop(state);
         self.set_readable();
     }

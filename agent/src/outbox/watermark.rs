@@ -1,7 +1,9 @@
 //! Two small files that spare work and are never the only witness.
 //!
 //! `watermark`, in an epoch's directory, is the acknowledged mark: written before acknowledged segments go
-//! and at a clean stop. Without it some events are sent again, which central knows by their numbers.
+//! and at a clean stop. Without it some events are sent again, which central knows by their numbers. It
+//! has two places, each a block of the disk, that are written in turn: so one is whole at any time, and
+//! a full disk keeps nobody from acknowledging, since nothing has to grow.
 //!
 //! `clean`, in the outbox's directory, is written last at a clean stop and removed first at the next
 //! start: it names the buffer that can be trusted and the mark at which journal and buffer ended.
@@ -14,9 +16,12 @@ use std::path::Path;
 use tillbind_protocol::chain::{CHAIN_BYTES, ChainHash, Mark};
 use tillbind_protocol::ids::{Epoch, Seq};
 
-use crate::storage::disk::Disk;
+use crate::storage::disk::{Disk, DiskFile};
 
-const WATERMARK_MAGIC: [u8; 8] = *b"TBWMRK1\n";
+const WATERMARK_MAGIC: [u8; 8] = *b"TBWMRK2\n";
+/// Length of a place in the watermark's file: no write to one can tear the other.
+const PLACE_BYTES: usize = 4096;
+const PLACES: u64 = 2;
 const CLEAN_MAGIC: [u8; 8] = *b"TBCLEAN1";
 
 fn put_mark(bytes: &mut Vec<u8>, mark: Mark) {
@@ -41,37 +46,102 @@ fn take_mark(bytes: &mut &[u8]) -> Option<Mark> {
     })
 }
 
-fn write(disk: &dyn Disk, path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
+fn closed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-    disk.replace(path, &bytes)
+    bytes
 }
 
-/// Returns the content between magic and CRC.
-fn read(disk: &dyn Disk, path: &Path, magic: [u8; 8]) -> io::Result<Option<Vec<u8>>> {
-    let Some(bytes) = disk.read(path)? else {
-        return Ok(None);
-    };
-    let content = bytes
+/// Returns what stands between magic and CRC.
+fn opened(bytes: &[u8], magic: [u8; 8]) -> Option<&[u8]> {
+    bytes
         .split_last_chunk::<4>()
         .filter(|(content, crc)| crc32c::crc32c(content).to_le_bytes() == **crc)
-        .and_then(|(content, _)| content.strip_prefix(&magic));
-    if content.is_none() {
-        tracing::warn!(path = %path.display(), "this file is damaged and is taken as absent");
+        .and_then(|(content, _)| content.strip_prefix(&magic))
+}
+
+/// One place of the watermark's file: which writing it was, and the mark.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    count: u64,
+    mark: Mark,
+}
+
+impl Written {
+    const BYTES: usize = 8 + 8 + 8 + CHAIN_BYTES + 4;
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = WATERMARK_MAGIC.to_vec();
+        bytes.extend_from_slice(&self.count.to_le_bytes());
+        put_mark(&mut bytes, self.mark);
+        closed(bytes)
     }
-    Ok(content.map(<[u8]>::to_vec))
+
+    fn decode(place: &[u8]) -> Option<Self> {
+        let mut fields = opened(place.get(..Self::BYTES)?, WATERMARK_MAGIC)?;
+        Some(Self {
+            count: take_number(&mut fields)?,
+            mark: take_mark(&mut fields)?,
+        })
+    }
+}
+
+/// Returns the newest writing that holds.
+fn newest(file: &dyn DiskFile) -> io::Result<Option<Written>> {
+    let mut bytes = vec![0; PLACE_BYTES * PLACES as usize];
+    let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
+    let length = length.min(bytes.len());
+    file.read_at(&mut bytes[..length], 0)?;
+    let places = bytes.chunks(PLACE_BYTES).filter_map(Written::decode);
+    Ok(places.max_by_key(|written| written.count))
+}
+
+/// Makes an epoch's watermark, durably, with room for all that it will ever need.
+pub(super) fn make_watermark(disk: &dyn Disk, path: &Path, acked: Mark) -> io::Result<()> {
+    let file = disk.create(path)?;
+    file.fill_zero(PLACE_BYTES as u64 * PLACES)?;
+    let first = Written {
+        count: 0,
+        mark: acked,
+    };
+    file.write_at(&first.encode(), 0)?;
+    file.sync_data()?;
+    disk.sync_dir(path.parent().unwrap_or_else(|| Path::new(".")))
 }
 
 /// Writes the acknowledged mark of an epoch.
 pub(super) fn write_watermark(disk: &dyn Disk, path: &Path, acked: Mark) -> io::Result<()> {
-    let mut bytes = WATERMARK_MAGIC.to_vec();
-    put_mark(&mut bytes, acked);
-    write(disk, path, bytes)
+    let file = match disk.open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return make_watermark(disk, path, acked);
+        }
+        Err(e) => return Err(e),
+    };
+    let former = newest(&*file)?;
+    if former.is_some_and(|former| former.mark == acked) {
+        return Ok(());
+    }
+    let next = Written {
+        count: former.map_or(0, |former| former.count + 1),
+        mark: acked,
+    };
+    let place = next.count % PLACES * PLACE_BYTES as u64;
+    file.write_at(&next.encode(), place)?;
+    file.sync_data()
 }
 
 /// Reads the acknowledged mark of an epoch, if it is known.
 pub(super) fn read_watermark(disk: &dyn Disk, path: &Path) -> io::Result<Option<Mark>> {
-    let content = read(disk, path, WATERMARK_MAGIC)?;
-    Ok(content.and_then(|content| take_mark(&mut &*content)))
+    let file = match disk.open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let found = newest(&*file)?;
+    if found.is_none() {
+        tracing::warn!(path = %path.display(), "the watermark is damaged: events are sent again");
+    }
+    Ok(found.map(|written| written.mark))
 }
 
 /// How the outbox was left at a clean stop.
@@ -92,13 +162,18 @@ impl CleanStop {
         put_mark(&mut bytes, self.acked);
         bytes.extend_from_slice(&self.buffer_number.to_le_bytes());
         bytes.extend_from_slice(&self.waiting_bytes.to_le_bytes());
-        write(disk, path, bytes)
+        disk.replace(path, &closed(bytes))
     }
 
     pub(super) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Self>> {
-        let content = read(disk, path, CLEAN_MAGIC)?;
-        Ok(content.and_then(|content| {
-            let mut fields = &*content;
+        let Some(bytes) = disk.read(path)? else {
+            return Ok(None);
+        };
+        let content = opened(&bytes, CLEAN_MAGIC);
+        if content.is_none() {
+            tracing::warn!(path = %path.display(), "this file is damaged and is taken as absent");
+        }
+        Ok(content.and_then(|mut fields| {
             Some(Self {
                 epoch: Epoch(take_number(&mut fields)?),
                 tail: take_mark(&mut fields)?,
@@ -114,6 +189,33 @@ impl CleanStop {
 mod tests {
     use super::*;
     use crate::storage::sim_disk::SimDisk;
+
+    #[test]
+    fn a_watermark_moves_on_a_full_disk_and_is_whole_after_any_power_cut() {
+        let path = Path::new("/w");
+        for seed in 0..50 {
+            let disk = SimDisk::default();
+            let mut mark = Mark::genesis(Epoch(1));
+            make_watermark(&disk, path, mark).unwrap();
+            disk.set_space_left(Some(0));
+            for _ in 0..5 {
+                mark = mark.next(b"x");
+                write_watermark(&disk, path, mark).unwrap();
+            }
+            let next = mark.next(b"y");
+            disk.cut_power_after(seed % 8, seed);
+            let written = write_watermark(&disk, path, next);
+            if !disk.is_cut() {
+                disk.cut_power(seed);
+            }
+            let revived = disk.revived();
+            let found = read_watermark(&revived, path).unwrap().unwrap();
+            assert!(
+                found == next || written.is_err() && found == mark,
+                "seed {seed}"
+            );
+        }
+    }
 
     #[test]
     fn both_files_read_back_and_a_flipped_bit_makes_them_absent() {
@@ -134,6 +236,12 @@ mod tests {
         let disk = disk.revived();
         assert_eq!(read_watermark(&disk, watermark_path).unwrap(), Some(mark));
         assert_eq!(CleanStop::read(&disk, clean_path).unwrap(), Some(clean));
+        let newer = mark.next(b"z");
+        write_watermark(&disk, watermark_path, newer).unwrap();
+        assert_eq!(read_watermark(&disk, watermark_path).unwrap(), Some(newer));
+        // One place is whole whatever happens to the other.
+        disk.spoil(watermark_path, |bytes| bytes[PLACE_BYTES + 12] ^= 1);
+        assert_eq!(read_watermark(&disk, watermark_path).unwrap(), Some(mark));
         disk.spoil(watermark_path, |bytes| bytes[12] ^= 1);
         disk.spoil(clean_path, |bytes| bytes.truncate(30));
         assert_eq!(read_watermark(&disk, watermark_path).unwrap(), None);

@@ -1,30 +1,40 @@
 //! The one thread that owns journal and buffer.
 //!
 //! Each turn takes what waits, makes it durable in as few writes as segments allow, answers, and then puts
-//! it into the buffer. Between turns with nothing to do it tidies in small steps: acknowledged events
-//! leave the buffer, acknowledged segments become spares, a buffer that grew large is made anew.
+//! into the buffer where it stands. Between turns with nothing to do it tidies in small steps:
+//! acknowledged events leave the buffer, acknowledged segments become spares, a buffer that grew large is
+//! made anew.
+//!
+//! Where there is no room, [`sacrifice`] gives up what is worth less than what comes; only when nothing is
+//! left to give up does an append fail for want of room.
 
 mod fork;
+mod sacrifice;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::Seq;
 use tokio::sync::oneshot;
 
-use super::buffer::{Buffer, BufferError};
+use super::buffer::{Buffer, BufferError, Entry};
 use super::journal::Journal;
 use super::layout::{EpochDir, Layout};
 use super::opening::fill;
 use super::queue::{Append, Order, Queue, answer};
 use super::reading::Reader;
+use super::room::Room;
 use super::stats::Stats;
-use super::view::View;
+use super::tally::Tally;
+use super::view::{Shape, View};
 use super::watermark::{CleanStop, write_watermark};
+use super::worth::Class;
 use super::{AckError, AppendError, CloseError, Monotonic};
 use crate::storage::lock::DirLock;
 use crate::vault::Random;
+pub(super) use sacrifice::Fruitless;
 
 /// Events removed from the buffer between two looks at the queue: a few milliseconds of delay at most.
 const REMOVE_EVENTS_MAX: usize = 256;
@@ -32,6 +42,8 @@ const REMOVE_EVENTS_MAX: usize = 256;
 const ROTATE_PEAK_BYTES: u64 = 64 * 1024 * 1024;
 /// What may wait when the buffer is made anew while appends go on: some ten milliseconds of work.
 const REMAKE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How often an idle writer looks whether others fill the disk.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// A group whose commit is under way.
 struct Waiting {
@@ -49,7 +61,10 @@ pub(super) struct Writer {
     pub(super) unused_buffer_number: u64,
     pub(super) acked: Mark,
     pub(super) waiting_bytes: u64,
-    pub(super) backlog_bytes_max: u64,
+    pub(super) tally: Tally,
+    pub(super) shape: Shape,
+    pub(super) room: Room,
+    pub(super) fruitless: Fruitless,
     pub(super) random: Random,
     pub(super) monotonic: Monotonic,
     pub(super) queue: Arc<Queue>,
@@ -94,11 +109,14 @@ impl Writer {
         loop {
             let busy =
                 self.tidy.buffer || self.tidy.segments || self.tidy.spare || self.can_remake();
-            let taken = self.queue.take(busy);
+            let taken = self.queue.take(busy, LOOK_EVERY);
             if taken.abandoned {
                 return None;
             }
             let idle = taken.appends.is_empty() && taken.orders.is_empty();
+            if idle && !busy {
+                self.look_at_room();
+            }
             self.append(taken.appends);
             for order in taken.orders {
                 match order {
@@ -118,33 +136,22 @@ impl Writer {
     }
 
     fn append(&mut self, appends: Vec<Append>) {
-        let mut waiting = Vec::with_capacity(appends.len());
+        let mut waiting = Vec::new();
         let mut staged_bytes = 0;
-        // One refusal speaks for the whole turn: a full disk is not asked again for each event.
-        let mut refused: Option<AppendError> = None;
+        let mut refused = None;
         for append in appends {
-            if let Some(error) = &refused {
-                answer(append.reply, Err(error.clone()));
-                continue;
-            }
             let bytes = append.bytes as u64;
-            let backlog_bytes = self.waiting_bytes + staged_bytes + bytes;
-            if backlog_bytes > self.backlog_bytes_max {
-                let error = AppendError::Full {
-                    backlog_bytes_max: self.backlog_bytes_max,
-                };
-                answer(append.reply, Err(error));
-                continue;
-            }
             let group_bytes = Journal::group_bytes(&append.records);
-            if !self.journal.fits(group_bytes) {
-                refused = self
-                    .commit(std::mem::take(&mut waiting), staged_bytes)
-                    .and_then(|()| self.make_room(group_bytes))
-                    .err();
+            let fits = self.journal.fits(group_bytes)
+                && self.room.allows(self.waiting_bytes + staged_bytes + bytes);
+            if !fits {
+                // What is staged first: nothing may be when segments change.
+                let done = self.commit(std::mem::take(&mut waiting), staged_bytes);
                 staged_bytes = 0;
-                if let Some(error) = &refused {
+                let made = done.and_then(|()| self.make_room(bytes, group_bytes, &append.records));
+                if let Err(error) = made {
                     answer(append.reply, Err(error.clone()));
+                    refused = Some(error);
                     continue;
                 }
             }
@@ -155,15 +162,37 @@ impl Writer {
                 reply: append.reply,
             });
         }
-        if let Some(error) = refused.or(self.commit(waiting, staged_bytes).err()) {
+        if let Some(error) = self.commit(waiting, staged_bytes).err().or(refused) {
             tracing::warn!(%error, "events were refused");
         }
         self.tidy.spare |= self.journal.wants_spare();
     }
 
-    fn make_room(&mut self, group_bytes: u64) -> Result<(), AppendError> {
-        self.journal.make_room(group_bytes).map_err(|error| {
+    /// Makes room for a group, in the backlog and on the disk, by giving up what is worth less if need be.
+    fn make_room(
+        &mut self,
+        bytes: u64,
+        group_bytes: u64,
+        records: &[Vec<u8>],
+    ) -> Result<(), AppendError> {
+        let class = records
+            .iter()
+            .map(|record| Class::of(record))
+            .max()
+            .unwrap_or(Class::Sale);
+        if !self.room.allows(self.waiting_bytes + bytes) && !self.lighten(class, bytes) {
+            self.room.note_refusal();
+            self.figures.refusals += 1;
+            return Err(AppendError::Full {
+                backlog_bytes_max: self.room.backlog_bytes_max(),
+            });
+        }
+        self.make_segment(class, group_bytes).map_err(|error| {
             self.figures.failures += 1;
+            if error.is_full() {
+                self.room.note_refusal();
+                self.figures.refusals += 1;
+            }
             AppendError::NotKept(error)
         })
     }
@@ -188,19 +217,26 @@ impl Writer {
         }
         self.waiting_bytes += staged_bytes;
         self.tidy.peak_bytes = self.tidy.peak_bytes.max(self.waiting_bytes);
-        self.figures.commits += self.journal.staged().count() as u64;
+        self.figures.commits += self.journal.staged().len() as u64;
         self.view.set_appended(self.journal.head(), self.stats());
         for group in waiting {
             answer(group.reply, Ok(group.mark));
         }
-        if let Some(buffer) = &self.buffer {
-            let put = self
-                .journal
-                .staged()
-                .try_for_each(|(mark, sealed)| buffer.put_event(mark, sealed));
-            self.check_buffer(put);
+        let mut put = Ok(());
+        for staged in self.journal.staged() {
+            let entry = Entry::Event {
+                mark: staged.mark,
+                class: staged.class,
+                at: staged.at,
+            };
+            self.tally.add(&entry);
+            if let Some(buffer) = &self.buffer {
+                put = put.and_then(|()| buffer.put(&entry));
+            }
         }
+        self.check_buffer(put);
         self.journal.clear_staged();
+        self.view.set_urgent(self.tally.urgent());
         self.view.set_readable();
         Ok(())
     }
@@ -225,6 +261,7 @@ impl Writer {
     fn reader(&self) -> Reader {
         Reader {
             source: self.journal.source().clone(),
+            shape: self.shape.clone(),
             buffer: self.buffer.clone(),
             acked: self.acked,
             appended: self.journal.head(),
@@ -249,6 +286,9 @@ impl Writer {
         }
         self.acked = mark;
         self.view.set_acked(mark);
+        self.tally
+            .forget_to(mark.seq, self.journal.oldest_waiting(mark.seq));
+        self.view.set_urgent(self.tally.urgent());
         self.tidy.buffer = self.buffer.is_some();
         self.tidy.segments = self.journal.has_released(mark.seq);
         Ok(())
@@ -272,10 +312,7 @@ impl Writer {
         } else if self.tidy.buffer {
             self.tidy_buffer();
         } else if idle && self.tidy.spare {
-            self.tidy.spare = false;
-            if let Err(error) = self.journal.make_spare_ahead() {
-                tracing::warn!(%error, "no segment could be made ahead");
-            }
+            self.make_spare();
         } else if idle && self.can_remake() {
             self.remake_buffer();
         } else {
@@ -297,10 +334,44 @@ impl Writer {
         }
     }
 
+    /// Makes a spare segment ahead, if that leaves others their room.
+    fn make_spare(&mut self) {
+        self.tidy.spare = false;
+        self.look_at_room();
+        if !self.room.has(
+            self.journal.segment_bytes(),
+            self.journal.stats().disk_bytes,
+        ) {
+            // Looked at again with the next look at the room.
+            return;
+        }
+        if let Err(error) = self.journal.make_spare_ahead() {
+            tracing::warn!(%error, "no segment could be made ahead");
+        }
+        self.tidy.spare = self.journal.wants_spare();
+    }
+
+    /// Looks how much room there is, and takes up again what waited for it.
+    fn look_at_room(&mut self) {
+        self.room.look(&*self.layout.disk, &self.layout.root);
+        self.tidy.spare |= self.journal.wants_spare()
+            && self.room.has(
+                self.journal.segment_bytes(),
+                self.journal.stats().disk_bytes,
+            );
+        self.view.set_stats(self.stats());
+    }
+
     fn release_segments(&mut self) -> io::Result<()> {
         // The watermark first: without the segments it alone knows how far central has come.
         self.write_watermark()?;
-        self.journal.release(self.acked.seq)
+        self.journal.release(self.acked.seq)?;
+        let mut revisions = self.shape.write();
+        let oldest = self.journal.segment_numbers().first().copied();
+        *revisions = revisions.split_off(&oldest.unwrap_or(u64::MAX));
+        drop(revisions);
+        self.room.look(&*self.layout.disk, &self.layout.root);
+        Ok(())
     }
 
     fn write_watermark(&self) -> io::Result<()> {
@@ -308,7 +379,7 @@ impl Writer {
     }
 
     fn can_remake(&self) -> bool {
-        self.tidy.remake && self.waiting_bytes <= REMAKE_BYTES_MAX
+        self.tidy.remake && self.waiting_bytes <= REMAKE_BYTES_MAX && !self.room.is_out()
     }
 
     fn remake_buffer(&mut self) {
@@ -316,7 +387,7 @@ impl Writer {
         let number = self.unused_buffer_number;
         self.unused_buffer_number += 1;
         let dir = self.layout.buffer(number);
-        let filled = fill(self.journal.source(), Some(self.acked), &dir);
+        let filled = fill(self.journal.source(), Some(self.acked), &dir, None);
         match filled {
             Ok(filled) => {
                 let Some(buffer) = filled.buffer else {
@@ -324,6 +395,7 @@ impl Writer {
                     return;
                 };
                 self.waiting_bytes = filled.waiting_bytes;
+                self.tally = filled.tally;
                 self.take_buffer(buffer, number);
                 self.view.set_buffer(self.buffer.clone());
                 self.remove_former_buffers();
@@ -356,6 +428,9 @@ impl Writer {
             disk_bytes: journal.disk_bytes,
             syncs: journal.syncs,
             bytes_written: journal.bytes_written,
+            pressure: self.room.pressure(self.waiting_bytes, journal.disk_bytes),
+            disk_free_bytes: self.room.free_bytes(),
+            disk_total_bytes: self.room.total_bytes(),
             ..self.figures
         }
     }

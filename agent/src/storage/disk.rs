@@ -13,6 +13,15 @@ use rustix::fs::FallocateFlags;
 /// Written at once while a file is filled with zeros, in bytes.
 const ZERO_CHUNK_BYTES: usize = 256 * 1024;
 
+/// Room on a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskRoom {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What an ordinary user may still fill.
+    pub free_bytes: u64,
+}
+
 /// A file system.
 pub trait Disk: fmt::Debug + Send + Sync {
     /// Makes a directory (0700) with its parents. Its name is not yet durable.
@@ -56,6 +65,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Returns how much room the file system has that a directory lies on.
+    ///
+    /// # Errors
+    /// The system's.
+    fn room(&self, dir: &Path) -> io::Result<DiskRoom>;
 
     /// Returns a small file's content, or nothing when there is no such file.
     ///
@@ -137,6 +152,11 @@ pub trait DiskFile: fmt::Debug + Send {
     /// # Errors
     /// The system's.
     fn length(&self) -> io::Result<u64>;
+    /// Cuts the file off behind so many bytes, or grows it with zeros.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_length(&self, bytes: u64) -> io::Result<()>;
     /// Fills an empty file with real zero blocks, so that later writes within it change no metadata.
     ///
     /// # Errors
@@ -195,6 +215,14 @@ impl Disk for LocalDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
     }
+
+    fn room(&self, dir: &Path) -> io::Result<DiskRoom> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(DiskRoom {
+            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -215,6 +243,10 @@ impl DiskFile for LocalFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
     }
 
     fn fill_zero(&self, bytes: u64) -> io::Result<()> {

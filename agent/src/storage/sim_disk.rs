@@ -9,9 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, DiskRoom};
 
 const SECTOR_BYTES: u64 = 512;
+/// Free room beside what tests leave.
+const FREE_BYTES: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, Default)]
 struct Inode {
@@ -137,6 +139,12 @@ impl State {
                 .ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))?;
         }
         Ok(())
+    }
+
+    fn give_space_back(&mut self, bytes: u64) {
+        if let Some(left) = &mut self.space_left {
+            *left += bytes;
+        }
     }
 }
 
@@ -311,6 +319,9 @@ impl Disk for SimDisk {
         if !state.names.contains_key(path) {
             return Err(absent());
         }
+        let inode = state.names[path];
+        let bytes = state.inodes[&inode].current.len() as u64;
+        state.give_space_back(bytes);
         state.change(NameChange::Remove(path.to_owned()));
         Ok(())
     }
@@ -334,6 +345,18 @@ impl Disk for SimDisk {
             change.apply(&mut state.durable_names);
         }
         Ok(())
+    }
+
+    fn room(&self, _dir: &Path) -> io::Result<DiskRoom> {
+        let state = self.powered()?;
+        // Others have their room on another disk: what the stores leave free for them does not count here.
+        let free_bytes = state
+            .space_left
+            .map_or(u64::MAX / 4, |left| left.saturating_add(FREE_BYTES));
+        Ok(DiskRoom {
+            total_bytes: u64::MAX / 2,
+            free_bytes,
+        })
     }
 }
 
@@ -402,6 +425,19 @@ impl DiskFile for SimFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.state()?.inodes[&self.inode].current.len() as u64)
+    }
+
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        let mut state = self.state()?;
+        let inode = state.inodes.get_mut(&self.inode).unwrap();
+        let length = inode.current.len() as u64;
+        inode.current.resize(bytes as usize, 0);
+        inode.durable.truncate(bytes as usize);
+        for (offset, written) in &mut inode.pending {
+            written.truncate(bytes.saturating_sub(*offset) as usize);
+        }
+        state.give_space_back(length.saturating_sub(bytes));
+        state.take_space(bytes.saturating_sub(length))
     }
 
     fn fill_zero(&self, bytes: u64) -> io::Result<()> {

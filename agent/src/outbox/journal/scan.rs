@@ -7,10 +7,14 @@
 //!   not whole goes with it.
 //! - Everywhere else somebody may have been told that the record is safe: damaged. It becomes a gap with
 //!   its first and last event, and reading goes on at the next good record, whose stored chain says
-//!   where the history stands.
+//!   where the history stands. The damaged bytes are handed out, for the quarantine.
+//!
+//! A segment that was thinned out has a higher revision than the one it replaces. The highest that can be
+//! read counts; the others are leftovers of a thinning that a kill cut short.
 //!
 //! Scanning changes nothing on the disk.
 
+use std::borrow::Cow;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -19,14 +23,16 @@ use std::sync::Arc;
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::{Epoch, Seq};
 
-use super::segment::{
-    ALIGN_BYTES, Frame, HEADER_BYTES, RECORD_HEADER_BYTES, SegmentHeader, TERMINATOR, event_place,
-};
+use super::segment::{HEADER_BYTES, SegmentHeader, frame_bytes};
+use super::segment_reader::SegmentReader;
 use crate::storage::disk::Disk;
 use crate::vault::Seal;
 
 /// Read at once where a whole file cannot be read; a block that refuses counts as zeros.
 const SALVAGE_BLOCK_BYTES: usize = 4096;
+/// What a segment is taken to have held that cannot be opened, in bytes.
+const LOST_FILE_BYTES: u64 = 16 * 1024 * 1024;
+const REASON_MISSING: &str = "a journal segment is missing or unreadable";
 
 /// Where an epoch's journal lies and how its records open.
 #[derive(Debug, Clone)]
@@ -37,21 +43,53 @@ pub(crate) struct Source {
     pub(crate) seal: Seal,
 }
 
+/// Where a record stands in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// The segment's number.
+    pub(crate) segment: u64,
+    /// Where its record begins in the segment's file.
+    pub(crate) offset: u64,
+    /// The length of its sealed payload.
+    pub(crate) sealed_bytes: u32,
+}
+
+/// Bytes of the journal that do not verify.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Damaged<'a> {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) bytes: &'a [u8],
+}
+
 /// What a scan comes upon, in order.
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
     /// An event, with the mark after it.
     Record {
         mark: Mark,
-        sealed: &'a [u8],
+        at: Address,
         plain: Vec<u8>,
     },
-    /// Events that are lost.
+    /// Events that are lost, or were given up.
     Gap {
         from: Seq,
         until: Mark,
-        reason: &'static str,
+        reason: Cow<'static, str>,
+        /// What stands in their place, if anything does.
+        damaged: Option<Damaged<'a>>,
+        /// Whether they were given up on purpose.
+        given_up: bool,
     },
+}
+
+impl Found<'_> {
+    /// Returns the mark after it.
+    pub(crate) fn mark(&self) -> Mark {
+        match self {
+            Self::Record { mark, .. } | Self::Gap { until: mark, .. } => *mark,
+        }
+    }
 }
 
 /// Which part of the journal to read.
@@ -69,6 +107,7 @@ pub(crate) enum Reach {
 #[derive(Debug, Clone)]
 pub(super) struct SegmentFile {
     pub(super) header: SegmentHeader,
+    pub(super) revision: u32,
     pub(super) path: PathBuf,
 }
 
@@ -78,6 +117,8 @@ pub(crate) struct Scan {
     pub(super) segments: Vec<SegmentFile>,
     /// Files that are no readable segment of this epoch.
     pub(super) unreadable: Vec<PathBuf>,
+    /// Segments that were replaced and should be gone.
+    pub(super) leftovers: Vec<PathBuf>,
     /// The last event that holds, if there is a readable segment or a settled mark.
     pub(crate) tail: Option<Mark>,
     /// Where the next record goes in the last segment.
@@ -95,6 +136,7 @@ impl Scan {
         Self {
             segments: Vec::new(),
             unreadable: Vec::new(),
+            leftovers: Vec::new(),
             tail: None,
             tail_offset: HEADER_BYTES,
             last_write_offset: HEADER_BYTES,
@@ -110,30 +152,74 @@ impl Scan {
 
     /// Returns whether a file before the oldest readable segment could not be read.
     pub(crate) fn lost_front(&self) -> bool {
-        let first = self.segments.first().map(|s| &s.path);
-        self.unreadable
-            .iter()
-            .any(|path| first.is_some_and(|first| path < first))
+        let first = self.segments.first().map(|s| s.header.number);
+        self.unreadable_numbers()
+            .any(|number| first.is_some_and(|first| number < first))
     }
 
     /// Returns whether a file behind the newest readable segment could not be read, so that nobody
     /// knows how many events it held.
     pub(crate) fn lost_back(&self) -> bool {
-        let last = self.segments.last().map(|s| &s.path);
+        self.unreadable_behind().next().is_some()
+    }
+
+    fn unreadable_numbers(&self) -> impl Iterator<Item = u64> {
+        self.unreadable.iter().filter_map(|path| number_of(path))
+    }
+
+    fn unreadable_behind(&self) -> impl Iterator<Item = &PathBuf> {
+        let last = self.segments.last().map(|s| s.header.number);
         self.unreadable
             .iter()
-            .any(|path| last.is_none_or(|last| path > last))
+            .filter(move |path| number_of(path) > last)
+    }
+
+    /// The highest number that any segment ever had, as far as its name tells.
+    pub(super) fn last_number(&self) -> u64 {
+        let readable = self.segments.last().map_or(0, |s| s.header.number);
+        self.unreadable_numbers().max().unwrap_or(0).max(readable)
     }
 
     /// Returns whether every file was a readable segment.
     pub(crate) fn all_readable(&self) -> bool {
         self.unreadable.is_empty()
     }
+
+    /// Returns whether no segment can be read though there are some.
+    pub(crate) fn lost_all(&self) -> bool {
+        self.segments.is_empty() && !self.unreadable.is_empty()
+    }
+
+    /// Returns how many events the unreadable files behind the newest readable segment can have held at
+    /// the most.
+    pub(crate) fn lost_back_max(&self, disk: &dyn Disk) -> u64 {
+        let held = self.unreadable_behind().map(|path| {
+            // A file that cannot even be opened held no more than the largest.
+            let bytes = disk.open(path).and_then(|file| file.length());
+            bytes.unwrap_or(LOST_FILE_BYTES) / frame_bytes(0) as u64 + 1
+        });
+        held.sum()
+    }
 }
 
-/// Returns a segment's file name.
-pub(super) fn segment_name(number: u64) -> String {
-    format!("{number:012}.segment")
+/// Returns a segment's file name. Names sort by number, then by revision.
+pub(super) fn segment_name(number: u64, revision: u32) -> String {
+    if revision == 0 {
+        format!("{number:012}.segment")
+    } else {
+        // An underscore sorts behind the dot.
+        format!("{number:012}_{revision:06}.segment")
+    }
+}
+
+fn parse_name(name: &str) -> Option<(u64, u32)> {
+    let stem = name.strip_suffix(".segment")?;
+    let (number, revision) = match stem.split_once('_') {
+        None => (stem, 0),
+        Some((number, revision)) => (number, revision.parse().ok()?),
+    };
+    let number = number.parse().ok()?;
+    (segment_name(number, revision) == name).then_some((number, revision))
 }
 
 impl Source {
@@ -143,12 +229,7 @@ impl Source {
         reach: Reach,
         sink: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> io::Result<Scan> {
-        let (segments, unreadable) = self.segments()?;
-        let mut scan = Scan {
-            segments,
-            unreadable,
-            ..Scan::empty()
-        };
+        let mut scan = self.segments()?;
         let begin = scan.begin();
         let first_read = match reach {
             Reach::All(_) => 0,
@@ -173,7 +254,9 @@ impl Source {
                 && sink(Found::Gap {
                     from: at.seq.next(),
                     until: before,
-                    reason: "a journal segment is missing or unreadable",
+                    reason: REASON_MISSING.into(),
+                    damaged: None,
+                    given_up: false,
                 })
                 .is_break()
             {
@@ -181,17 +264,7 @@ impl Source {
             }
             let end = scan.segments.get(index + 1).map(|s| s.header.before);
             let bytes = read_lossily(&*self.disk, &segment.path)?;
-            let mut reader = SegmentReader {
-                source: self,
-                header: &segment.header,
-                bytes: &bytes,
-                offset: HEADER_BYTES as usize,
-                cursor: before,
-                group: Vec::new(),
-                records: 0,
-                batch: (Seq::ZERO, HEADER_BYTES as usize),
-                torn_bytes: 0,
-            };
+            let mut reader = SegmentReader::new(self, &segment.header, &bytes);
             let flow = reader.read(end, sink);
             cursor = Some(reader.cursor);
             scan.records += reader.records;
@@ -207,10 +280,27 @@ impl Source {
         Ok(scan)
     }
 
-    /// Lists the segments in order; a file that is none of this epoch goes to the second list.
-    fn segments(&self) -> io::Result<(Vec<SegmentFile>, Vec<PathBuf>)> {
-        let mut segments = Vec::new();
-        let mut unreadable = Vec::new();
+    /// Hands the records of one segment to `sink`.
+    pub(super) fn scan_segment(
+        &self,
+        segment: &SegmentFile,
+        end: Mark,
+        sink: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        let bytes = read_lossily(&*self.disk, &segment.path)?;
+        // Whoever has enough says so to itself.
+        let _flow = SegmentReader::new(self, &segment.header, &bytes).read(Some(end), sink);
+        Ok(())
+    }
+
+    /// Returns where a segment's file is.
+    pub(super) fn path(&self, number: u64, revision: u32) -> PathBuf {
+        self.dir.join(segment_name(number, revision))
+    }
+
+    /// Lists the segments in order.
+    fn segments(&self) -> io::Result<Scan> {
+        let mut scan = Scan::empty();
         for name in self.disk.list(&self.dir)? {
             if !name.ends_with(".segment") {
                 continue;
@@ -221,22 +311,38 @@ impl Source {
                 .disk
                 .open(&path)
                 .and_then(|file| file.read_at(&mut block, 0));
-            let header = SegmentHeader::decode(&block).filter(|h| {
-                read.is_ok() && h.epoch == self.epoch && segment_name(h.number) == name
-            });
-            match header {
-                // Taken for damage, every event would be given up while the right key may yet come.
-                Some(header) if header.key_print != self.seal.print() => {
-                    return Err(io::Error::other(
-                        "the journal is sealed under another key: put the former key back",
-                    ));
-                }
-                Some(header) => segments.push(SegmentFile { header, path }),
-                None => unreadable.push(path),
+            let named = parse_name(&name);
+            let header = SegmentHeader::decode(&block)
+                .filter(|h| read.is_ok() && h.epoch == self.epoch)
+                .zip(named)
+                .filter(|(h, (number, _))| h.number == *number);
+            let Some((header, (_, revision))) = header else {
+                scan.unreadable.push(path);
+                continue;
+            };
+            // Taken for damage, every event would be given up while the right key may yet come.
+            if header.key_print != self.seal.print() {
+                return Err(io::Error::other(
+                    "the journal is sealed under another key: put the former key back",
+                ));
             }
+            let found = SegmentFile {
+                header,
+                revision,
+                path,
+            };
+            let former = scan
+                .segments
+                .pop_if(|last| last.header.number == found.header.number);
+            scan.leftovers.extend(former.map(|former| former.path));
+            scan.segments.push(found);
         }
-        Ok((segments, unreadable))
+        Ok(scan)
     }
+}
+
+fn number_of(path: &Path) -> Option<u64> {
+    parse_name(path.file_name()?.to_str()?).map(|(number, _)| number)
 }
 
 /// Returns the file's content, with zeros where the disk cannot read it.
@@ -257,180 +363,4 @@ fn read_lossily(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
         }
     }
     Ok(bytes)
-}
-
-/// Walks one segment.
-struct SegmentReader<'a> {
-    source: &'a Source,
-    header: &'a SegmentHeader,
-    bytes: &'a [u8],
-    offset: usize,
-    cursor: Mark,
-    /// Records of a group whose end is still to come: mark, payload, and where they begin.
-    group: Vec<Held<'a>>,
-    records: u64,
-    /// The write that the last good record belongs to: its first event and where it begins.
-    batch: (Seq, usize),
-    torn_bytes: u64,
-}
-
-struct Held<'a> {
-    before: Mark,
-    offset: usize,
-    mark: Mark,
-    sealed: &'a [u8],
-    plain: Vec<u8>,
-}
-
-/// A record somewhere behind a bad one.
-struct Candidate {
-    offset: usize,
-    end: usize,
-    before: Mark,
-    batch_first: Seq,
-}
-
-impl<'a> SegmentReader<'a> {
-    /// `end` is the mark before the next segment, if this is not the last.
-    fn read(
-        &mut self,
-        end: Option<Mark>,
-        sink: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let mut candidates: Option<Vec<Candidate>> = None;
-        loop {
-            // What a segment holds beyond its successor's beginning is a write that failed and was made
-            // again there.
-            if end.is_some_and(|end| self.cursor.seq >= end.seq) {
-                return self.release(sink);
-            }
-            if let Some(held) = self.good_record() {
-                let whole = !held.1;
-                self.group.push(held.0);
-                if whole {
-                    self.release(sink)?;
-                }
-                continue;
-            }
-            let candidates = candidates.get_or_insert_with(|| self.candidates());
-            candidates.retain(|c| c.offset > self.offset && c.before.seq > self.cursor.seq);
-            let damaged = match end {
-                Some(_) => true,
-                None => candidates
-                    .iter()
-                    .any(|c| c.batch_first > self.cursor.seq.next()),
-            };
-            if !damaged {
-                self.cut_tail(candidates);
-                return ControlFlow::Continue(());
-            }
-            self.release(sink)?;
-            let next = candidates
-                .iter()
-                .find(|c| end.is_none_or(|end| c.before.seq < end.seq));
-            let until = match (next, end) {
-                (Some(next), _) => next.before,
-                (None, Some(end)) => end,
-                // Damage without a successor is only seen when a later segment says so.
-                (None, None) => return ControlFlow::Continue(()),
-            };
-            sink(Found::Gap {
-                from: self.cursor.seq.next(),
-                until,
-                reason: "journal records do not verify",
-            })?;
-            self.cursor = until;
-            match next {
-                Some(next) => self.offset = next.offset,
-                None => return ControlFlow::Continue(()),
-            }
-        }
-    }
-
-    /// Reads the record at the offset if everything about it holds, and says whether its group goes on.
-    fn good_record(&mut self) -> Option<(Held<'a>, bool)> {
-        let frame = Frame::decode(self.bytes.get(self.offset..)?, &self.header.salt)?;
-        if frame.seq != self.cursor.seq.next() || frame.before != self.cursor.chain {
-            return None;
-        }
-        let plain = self.open(&frame)?;
-        let held = Held {
-            before: self.cursor,
-            offset: self.offset,
-            mark: self.cursor.next(&plain),
-            sealed: frame.sealed,
-            plain,
-        };
-        if self.batch.0 != frame.batch_first {
-            self.batch = (frame.batch_first, self.offset);
-        }
-        self.cursor = held.mark;
-        self.offset += frame.bytes;
-        Some((held, frame.continues))
-    }
-
-    fn open(&self, frame: &Frame<'_>) -> Option<Vec<u8>> {
-        self.source
-            .seal
-            .open(&event_place(self.source.epoch, frame.seq), frame.sealed)
-            .ok()
-    }
-
-    fn release(&mut self, sink: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
-        for held in self.group.drain(..) {
-            self.records += 1;
-            sink(Found::Record {
-                mark: held.mark,
-                sealed: held.sealed,
-                plain: held.plain,
-            })?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Finds every record behind the offset that verifies on its own.
-    fn candidates(&self) -> Vec<Candidate> {
-        let mut found = Vec::new();
-        let mut offset = self.offset;
-        while let Some(rest) = self.bytes.get(offset..)
-            && rest.len() >= RECORD_HEADER_BYTES
-        {
-            let frame = Frame::decode(rest, &self.header.salt).filter(|f| self.open(f).is_some());
-            let Some(frame) = frame else {
-                offset += ALIGN_BYTES;
-                continue;
-            };
-            found.push(Candidate {
-                offset,
-                end: offset + frame.bytes,
-                before: Mark {
-                    seq: frame.seq.before(),
-                    chain: frame.before,
-                },
-                batch_first: frame.batch_first,
-            });
-            offset += frame.bytes;
-        }
-        found
-    }
-
-    fn cut_tail(&mut self, behind: &[Candidate]) {
-        let bad_end = match behind.last() {
-            Some(last) => last.end,
-            None if self.at_terminator() => self.offset,
-            None => (self.offset + RECORD_HEADER_BYTES).min(self.bytes.len()),
-        };
-        if let Some(first) = self.group.first() {
-            self.offset = first.offset;
-            self.cursor = first.before;
-            self.group.clear();
-        }
-        self.torn_bytes = bad_end.saturating_sub(self.offset) as u64;
-    }
-
-    fn at_terminator(&self) -> bool {
-        self.bytes
-            .get(self.offset..self.offset + RECORD_HEADER_BYTES)
-            .is_none_or(|bytes| bytes == TERMINATOR)
-    }
 }

@@ -6,7 +6,10 @@
 //!           │ key print 8 │ CRC u32
 //! record    "TBJR" │ len u32 │ CRC u32 │ flags u32 │ seq u64 │ batch first seq u64 │ chain before 16
 //!           │ sealed payload of len bytes │ zeros up to 8
+//! payload   an event's text; of a gap: first lost event u64 │ chain after 16 │ reason
 //! ```
+//! A gap stands where events were given up on purpose, under the number of the last of them.
+//!
 //! All numbers are little endian, records begin at multiples of 8. CRC is CRC-32C; a record's covers the
 //! segment's salt first, so that what a recycled file holds from its former life never verifies. The
 //! terminator is overwritten by the next record: it tells a clean end from a damaged last record.
@@ -32,6 +35,10 @@ const SALT_BYTES: usize = 8;
 const HEADER_CRC_AT: usize = 72;
 /// The next record belongs to the same group: neither is kept without the other.
 const FLAG_CONTINUES: u32 = 1;
+/// The record is a gap: it stands for events that are no longer kept.
+const FLAG_GAP: u32 = 2;
+/// What a gap's payload begins with.
+const GAP_HEAD_BYTES: usize = 8 + CHAIN_BYTES;
 
 pub(super) type Salt = [u8; SALT_BYTES];
 
@@ -120,6 +127,32 @@ pub(crate) fn event_place(epoch: Epoch, seq: Seq) -> [u8; 16] {
     place
 }
 
+/// Returns the place that a sealed gap is bound to, so that no event can pass for one.
+fn gap_place(epoch: Epoch, last: Seq) -> [u8; 17] {
+    let mut place = [0; 17];
+    place[..16].copy_from_slice(&event_place(epoch, last));
+    place[16] = b'g';
+    place
+}
+
+/// Events that are no longer kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// The first of them.
+    pub(crate) from: Seq,
+    /// The last of them, and the chain after it.
+    pub(crate) until: Mark,
+    /// Why they are gone.
+    pub(crate) reason: String,
+}
+
+/// What a record holds, opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Content {
+    Event(Vec<u8>),
+    Gap(Gap),
+}
+
 /// What the records of one write have in common.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
@@ -141,13 +174,35 @@ impl Batch<'_> {
         out: &mut Vec<u8>,
     ) -> Range<usize> {
         let seq = before.seq.next();
+        let flags = if continues { FLAG_CONTINUES } else { 0 };
+        let place = event_place(self.epoch, seq);
+        self.frame(seq, before, flags, &place, plain, out)
+    }
+
+    /// Writes the gap that follows `before` onto `out`.
+    pub(super) fn encode_gap(&self, before: Mark, gap: &Gap, out: &mut Vec<u8>) {
+        let mut plain = Vec::with_capacity(GAP_HEAD_BYTES + gap.reason.len());
+        plain.extend_from_slice(&gap.from.0.to_le_bytes());
+        plain.extend_from_slice(&gap.until.chain.0);
+        plain.extend_from_slice(gap.reason.as_bytes());
+        let place = gap_place(self.epoch, gap.until.seq);
+        self.frame(gap.until.seq, before, FLAG_GAP, &place, &plain, out);
+    }
+
+    fn frame(
+        &self,
+        seq: Seq,
+        before: Mark,
+        flags: u32,
+        place: &[u8],
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
         let begin = out.len();
         let payload = begin + RECORD_HEADER_BYTES;
         out.resize(payload, 0);
-        self.seal
-            .seal_into(&event_place(self.epoch, seq), plain, out);
+        self.seal.seal_into(place, plain, out);
         let end = out.len();
-        let flags = if continues { FLAG_CONTINUES } else { 0 };
         let header = &mut out[begin..payload];
         header[..4].copy_from_slice(&RECORD_MAGIC);
         // The longest record is 256 KiB.
@@ -176,6 +231,7 @@ pub(super) struct Frame<'a> {
     pub(super) seq: Seq,
     pub(super) batch_first: Seq,
     pub(super) continues: bool,
+    is_gap: bool,
     pub(super) before: ChainHash,
     pub(super) sealed: &'a [u8],
     /// What it takes in the segment.
@@ -185,26 +241,56 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Reads the record at the front of `bytes`, or nothing if none that verifies is there.
     pub(super) fn decode(bytes: &'a [u8], salt: &Salt) -> Option<Self> {
+        let frame = Self::peek(bytes)?;
+        let end = RECORD_HEADER_BYTES + frame.sealed.len();
+        let crc = u32::from_le_bytes(*bytes.get(8..)?.first_chunk()?);
+        (record_crc(salt, bytes.get(..end)?) == crc).then_some(frame)
+    }
+
+    /// Reads the record at the front of `bytes` without its CRC: for whoever opens the seal, which tells
+    /// more, and asks for a certain place.
+    pub(super) fn peek(bytes: &'a [u8]) -> Option<Self> {
         if !bytes.starts_with(&RECORD_MAGIC) {
             return None;
         }
         let mut fields = Fields(bytes.get(4..RECORD_HEADER_BYTES)?);
         let len = u32::from_le_bytes(fields.take()?) as usize;
-        let crc = u32::from_le_bytes(fields.take()?);
+        let _crc: [u8; 4] = fields.take()?;
         let flags = u32::from_le_bytes(fields.take()?);
         let seq = Seq(fields.number()?);
         let batch_first = Seq(fields.number()?);
         let before = ChainHash(fields.take::<CHAIN_BYTES>()?);
         let end = RECORD_HEADER_BYTES.checked_add(len)?;
-        let frame = bytes.get(..end)?;
-        (record_crc(salt, frame) == crc).then(|| Self {
+        Some(Self {
             seq,
             batch_first,
             continues: flags & FLAG_CONTINUES != 0,
+            is_gap: flags & FLAG_GAP != 0,
             before,
-            sealed: &frame[RECORD_HEADER_BYTES..],
+            sealed: bytes.get(RECORD_HEADER_BYTES..end)?,
             bytes: end.next_multiple_of(ALIGN_BYTES),
         })
+    }
+
+    /// Opens the seal; nothing if what is in it belongs to another place.
+    pub(super) fn open(&self, seal: &Seal, epoch: Epoch) -> Option<Content> {
+        if !self.is_gap {
+            let place = event_place(epoch, self.seq);
+            return seal.open(&place, self.sealed).ok().map(Content::Event);
+        }
+        let plain = seal.open(&gap_place(epoch, self.seq), self.sealed).ok()?;
+        let mut fields = Fields(&plain);
+        let from = Seq(fields.number()?);
+        let chain = ChainHash(fields.take()?);
+        let reason = String::from_utf8_lossy(fields.0).into_owned();
+        (from <= self.seq && from > Seq::ZERO).then_some(Content::Gap(Gap {
+            from,
+            until: Mark {
+                seq: self.seq,
+                chain,
+            },
+            reason,
+        }))
     }
 }
 
@@ -239,6 +325,38 @@ mod tests {
         assert_eq!(SegmentHeader::decode(&block[..40]), None);
     }
 
+    #[test]
+    fn a_gap_reads_back_and_neither_passes_for_an_event_nor_an_event_for_a_gap() {
+        let (seal, epoch, salt) = (seal(), Epoch(4), [5; 8]);
+        let before = Mark::genesis(epoch);
+        let batch = Batch {
+            epoch,
+            salt: &salt,
+            seal: &seal,
+            first: Seq(1),
+        };
+        let gap = Gap {
+            from: Seq(1),
+            until: Mark {
+                seq: Seq(7),
+                chain: before.next(b"x").chain,
+            },
+            reason: "why".to_owned(),
+        };
+        let mut bytes = Vec::new();
+        batch.encode_gap(before, &gap, &mut bytes);
+        let frame = Frame::decode(&bytes, &salt).unwrap();
+        assert_eq!(frame.open(&seal, epoch), Some(Content::Gap(gap)));
+        let mut forged = frame;
+        forged.is_gap = false;
+        assert_eq!(forged.open(&seal, epoch), None);
+        let mut event = Vec::new();
+        batch.encode(before, &[0; 40], false, &mut event);
+        let mut forged = Frame::decode(&event, &salt).unwrap();
+        forged.is_gap = true;
+        assert_eq!(forged.open(&seal, epoch), None);
+    }
+
     proptest! {
         #[test]
         fn a_record_reads_back_in_its_own_segment_only_and_never_after_a_flip(
@@ -255,8 +373,8 @@ mod tests {
             let frame = Frame::decode(&bytes, &salt).unwrap();
             prop_assert_eq!(frame.sealed, &bytes[sealed.clone()]);
             prop_assert_eq!((frame.seq, frame.before, frame.continues), (Seq(1), before.chain, continues));
-            let opened = seal.open(&event_place(epoch, Seq(1)), frame.sealed).unwrap();
-            prop_assert_eq!(opened, plain);
+            prop_assert_eq!(frame.open(&seal, epoch), Some(Content::Event(plain)));
+            prop_assert_eq!(frame.open(&seal, Epoch(5)), None);
             prop_assert_eq!(Frame::decode(&bytes, &[6; 8]), None);
             let mut bad = bytes.clone();
             let bit = bit.index(sealed.end * 8);

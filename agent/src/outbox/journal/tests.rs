@@ -59,7 +59,7 @@ fn append(journal: &mut Journal, records: &[&[u8]]) -> Result<Mark, CommitError>
         if !journal.fits(bytes) {
             journal.commit()?;
             journal.clear_staged();
-            journal.make_room(bytes)?;
+            journal.make_room(bytes, Reserve::Spared)?;
         }
         journal.stage(&group);
     }
@@ -70,7 +70,7 @@ fn append(journal: &mut Journal, records: &[&[u8]]) -> Result<Mark, CommitError>
 
 fn append_group(journal: &mut Journal, records: &[&[u8]]) -> Result<Mark, CommitError> {
     let group: Vec<Vec<u8>> = records.iter().map(|r| r.to_vec()).collect();
-    journal.make_room(Journal::group_bytes(&group))?;
+    journal.make_room(Journal::group_bytes(&group), Reserve::Spared)?;
     journal.stage(&group);
     let committed = journal.commit();
     journal.clear_staged();
@@ -137,7 +137,7 @@ fn a_torn_write_goes_and_all_before_it_stays() {
         let big = vec![7; 900];
         append(&mut journal, &[&big, &big, &big]).unwrap_err();
         // The pages of a failed sync are lost; write once more without any sync.
-        journal.make_room(4000).unwrap();
+        journal.make_room(4000, Reserve::Spared).unwrap();
         journal.stage(&[big.clone(), big.clone(), big.clone()]);
         let active = journal.active.as_ref().unwrap();
         active
@@ -322,7 +322,7 @@ fn syncs_that_keep_failing_fill_no_disk() {
         // The first sync is the new segment's header, the second the commit.
         disk.fail_syncs(1);
         append(&mut journal, &[b"x"]).unwrap_err();
-        journal.make_room(100).unwrap();
+        journal.make_room(100, Reserve::Spared).unwrap();
         disk.fail_syncs(1);
         append(&mut journal, &[b"x"]).unwrap_err();
     }
@@ -343,11 +343,11 @@ fn a_full_disk_refuses_and_takes_up_again_with_room() {
     append(&mut journal, &[&big]).unwrap();
     let full = append(&mut journal, &[&big]).unwrap_err();
     assert_eq!(full.source.kind(), io::ErrorKind::StorageFull);
-    append(&mut journal, &[b"small"]).unwrap_err();
+    append(&mut journal, &[b"what fits into the segment is kept"]).unwrap();
     disk.set_space_left(None);
-    append(&mut journal, &[b"small"]).unwrap();
+    append(&mut journal, &[&big]).unwrap();
     let (_, read) = open(&disk);
-    assert_eq!(read.records.len(), 4);
+    assert_eq!(read.records.len(), 5);
     assert!(read.gaps.is_empty());
 }
 
@@ -370,6 +370,8 @@ fn a_record_longer_than_a_segment_gets_one_of_its_own() {
 fn a_segment_made_ahead_is_taken_without_filling_it_again() {
     let disk = SimDisk::default();
     let (mut journal, _) = open(&disk);
+    assert!(journal.wants_spare(), "the reserve");
+    journal.make_spare_ahead().unwrap();
     assert!(!journal.wants_spare());
     append(&mut journal, &[&vec![1; 40_000]]).unwrap();
     assert!(journal.wants_spare());

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::storage::disk::Disk;
 
-/// Spare segments kept for reuse; more would only hold disk that others could use.
-pub(super) const SPARES_MAX: usize = 2;
+/// Spare segments that are kept for thinning on a full disk alone.
+pub(super) const RESERVES: usize = 1;
+/// Spare segments kept, the reserve among them; more would only hold disk that others could use.
+pub(super) const SPARES_MAX: usize = RESERVES + 2;
 /// A segment being filled with zeros; it gets its name once it is whole.
 const FRESH_NAME: &str = "fresh";
 

@@ -7,10 +7,12 @@
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::{Epoch, Seq};
 
-use super::super::journal::{Journal, Scan};
+use super::super::journal::{Journal, Reserve, Scan};
 use super::super::layout::EpochDir;
 use super::super::opening::fill;
 use super::super::reading::{Limits, ReadError};
+use super::super::view::Shape;
+use super::super::watermark::make_watermark;
 use super::super::{Damage, ForkError, Forked};
 use super::{Tidy, Writer};
 
@@ -30,7 +32,8 @@ impl Writer {
             return Err(ForkError::SameEpoch { epoch: new_epoch });
         }
         let first = at.max(self.acked.seq.next());
-        let (mut journal, forked) = self.write_fork(first, at, new_epoch)?;
+        let written = self.write_fork(first, at, new_epoch);
+        let (mut journal, forked) = written.inspect_err(|_| self.journal.look_for_spares())?;
         let to = self
             .layout
             .epoch_dir(self.epoch_dir.generation + 1, new_epoch);
@@ -63,7 +66,15 @@ impl Writer {
             Mark::genesis(new_epoch),
         )
         .map_err(ForkError::Disk)?;
-        journal.make_room(0).map_err(ForkError::NotKept)?;
+        let marked = make_watermark(
+            &*self.layout.disk,
+            &EpochDir::watermark_in(journal.dir()),
+            Mark::genesis(new_epoch),
+        );
+        marked.map_err(ForkError::Disk)?;
+        journal
+            .make_room(0, Reserve::Taken)
+            .map_err(ForkError::NotKept)?;
         let mut forked = Forked {
             gone: (at < first).then(|| (at, first.before())),
             ..Forked::default()
@@ -80,7 +91,7 @@ impl Writer {
                     forked.moved += events.len() as u64;
                     let records: Vec<_> = events.into_iter().map(|event| event.record).collect();
                     journal
-                        .make_room(Journal::group_bytes(&records))
+                        .make_room(Journal::group_bytes(&records), Reserve::Taken)
                         .map_err(ForkError::NotKept)?;
                     journal.stage(&records);
                     journal.commit().map_err(ForkError::NotKept)?;
@@ -94,7 +105,7 @@ impl Writer {
                     after = until.seq;
                     forked.damages.push(Damage {
                         from,
-                        to: Some(until.seq),
+                        to: until.seq,
                         reason,
                     });
                 }
@@ -112,9 +123,11 @@ impl Writer {
         let number = self.unused_buffer_number;
         self.unused_buffer_number += 1;
         let dir = self.layout.buffer(number);
-        let filled = fill(self.journal.source(), Some(self.acked), &dir);
+        self.shape = Shape::default();
+        let filled = fill(self.journal.source(), Some(self.acked), &dir, None);
         let buffer = match filled {
             Ok(filled) => {
+                self.tally = filled.tally;
                 self.waiting_bytes = filled.waiting_bytes;
                 filled.buffer
             }
@@ -128,12 +141,7 @@ impl Writer {
         if let Some(buffer) = buffer {
             self.take_buffer(buffer, number);
         }
-        self.view.set_epoch(
-            self.journal.source().clone(),
-            self.journal.head(),
-            self.acked,
-            self.buffer.clone(),
-        );
+        self.view.set_epoch(self.reader(), self.tally.urgent());
         self.remove_former_buffers();
         if let Err(error) = self.layout.remove_epoch(left) {
             tracing::warn!(%error, "the former epoch's journal stays until the next start");
