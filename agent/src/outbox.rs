@@ -469,6 +469,8 @@ impl Outbox {
     /// # Errors
     /// [`ReadError`] when the disk or the outbox is at an end.
     pub fn urgent_after(&self, after: Seq, events_max: usize) -> Result<Vec<Stored>, ReadError> {
+        // Whoever saw an event become durable finds it here.
+        drop(self.inner.view.reader());
         let mut urgent = Vec::new();
         for seq in self.inner.view.urgent_after(after, events_max) {
             match self.read_after(seq.before(), 1, RECORD_BYTES_MAX) {

@@ -400,13 +400,16 @@ impl Journal {
     /// Makes a spare segment.
     pub(crate) fn make_spare_ahead(&mut self) -> io::Result<()> {
         let disk = Arc::clone(&self.source.disk);
+        // No other spare may have its name, of this run or an earlier one.
+        let mut name = [0; 8];
+        (self.random)(&mut name);
         let fresh = self.yard.make_fresh(&*disk, self.yard.segment_bytes)?;
         self.bytes_written += self.yard.segment_bytes;
         disk.open(&fresh)?.sync_data()?;
-        let spare = self
-            .yard
-            .spare_dir
-            .join(format!("{}-ahead-{}", self.source.epoch, self.next_number));
+        let spare =
+            self.yard
+                .spare_dir
+                .join(format!("{}-ahead-{}", self.source.epoch, hex::encode(name)));
         disk.rename(&fresh, &spare)?;
         disk.sync_dir(&self.yard.spare_dir)?;
         self.spares.push(spare);

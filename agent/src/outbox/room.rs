@@ -111,8 +111,13 @@ impl Room {
         self.is_full.set(true);
     }
 
-    /// Tells how things stand. What was full is so until room is good again.
-    pub(super) fn pressure(&self, backlog_bytes: u64, journal_bytes: u64) -> Pressure {
+    /// Tells how things stand. What was full is so until room is good again and a reserve is there.
+    pub(super) fn pressure(
+        &self,
+        backlog_bytes: u64,
+        journal_bytes: u64,
+        has_reserve: bool,
+    ) -> Pressure {
         let beyond = |used: u64, of: u64| {
             u128::from(used) * 100 > u128::from(of) * u128::from(TIGHT_PERCENT)
         };
@@ -122,9 +127,10 @@ impl Room {
         };
         let is_tight =
             beyond(backlog_bytes, self.backlog_bytes_max) || self.seen.is_some_and(on_disk);
-        self.is_full.set(self.is_full.get() && is_tight);
+        self.is_full
+            .set(self.is_full.get() && (is_tight || !has_reserve));
         match (self.is_full.get(), is_tight) {
-            (true, _) => Pressure::Full,
+            (true, true | false) => Pressure::Full,
             (false, true) => Pressure::Tight,
             (false, false) => Pressure::Ok,
         }
@@ -159,12 +165,12 @@ mod tests {
         let wide = room(1024 * mib, 512 * mib);
         assert!(wide.allows(1000) && !wide.allows(1001));
         assert!(wide.has(4 * mib, 508 * mib) && !wide.has(4 * mib, 509 * mib));
-        assert_eq!(wide.pressure(0, 0), Pressure::Ok);
-        assert_eq!(wide.pressure(801, 0), Pressure::Tight);
-        assert_eq!(wide.pressure(0, 500 * mib), Pressure::Tight);
+        assert_eq!(wide.pressure(0, 0, true), Pressure::Ok);
+        assert_eq!(wide.pressure(801, 0, true), Pressure::Tight);
+        assert_eq!(wide.pressure(0, 500 * mib, true), Pressure::Tight);
         let narrow = room(1024 * mib, 11 * mib);
         assert!(narrow.has(3 * mib, 0) && !narrow.has(4 * mib, 0));
-        assert_eq!(narrow.pressure(0, 0), Pressure::Tight);
+        assert_eq!(narrow.pressure(0, 0, true), Pressure::Tight);
         assert!(!narrow.is_out() && room(mib, mib).is_out());
         let unseen = Room::new(1000, 50);
         assert!(unseen.has(u64::MAX, 0));
@@ -174,9 +180,11 @@ mod tests {
     fn what_was_full_is_so_until_room_is_good_again() {
         let room = Room::new(1000, 50);
         room.note_refusal();
-        assert_eq!(room.pressure(1000, 0), Pressure::Full);
-        assert_eq!(room.pressure(801, 0), Pressure::Full);
-        assert_eq!(room.pressure(800, 0), Pressure::Ok);
-        assert_eq!(room.pressure(801, 0), Pressure::Tight);
+        assert_eq!(room.pressure(1000, 0, true), Pressure::Full);
+        assert_eq!(room.pressure(801, 0, true), Pressure::Full);
+        assert_eq!(room.pressure(800, 0, false), Pressure::Full);
+        assert_eq!(room.pressure(800, 0, true), Pressure::Ok);
+        assert_eq!(room.pressure(801, 0, true), Pressure::Tight);
+        assert_eq!(room.pressure(0, 0, false), Pressure::Ok);
     }
 }

@@ -1,4 +1,5 @@
 mod faults;
+mod fullness;
 
 use std::fs;
 use std::path::Path;

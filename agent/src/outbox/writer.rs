@@ -164,6 +164,7 @@ impl Writer {
         }
         if let Some(error) = self.commit(waiting, staged_bytes).err().or(refused) {
             tracing::warn!(%error, "events were refused");
+            self.view.set_stats(self.stats());
         }
         self.tidy.spare |= self.journal.wants_spare();
     }
@@ -428,7 +429,11 @@ impl Writer {
             disk_bytes: journal.disk_bytes,
             syncs: journal.syncs,
             bytes_written: journal.bytes_written,
-            pressure: self.room.pressure(self.waiting_bytes, journal.disk_bytes),
+            pressure: self.room.pressure(
+                self.waiting_bytes,
+                journal.disk_bytes,
+                journal.spares > 0,
+            ),
             disk_free_bytes: self.room.free_bytes(),
             disk_total_bytes: self.room.total_bytes(),
             ..self.figures

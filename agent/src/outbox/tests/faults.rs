@@ -67,6 +67,152 @@ fn what_the_journal_lost_after_a_clean_stop_is_a_gap_and_no_number_is_used_twice
 }
 
 #[test]
+fn a_damaged_record_goes_to_the_quarantine_until_somebody_drops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path()).outbox;
+    for index in 0..20 {
+        append(&outbox, index..index + 1);
+    }
+    drop(outbox);
+    let path = &segments(dir.path())[0];
+    let mut bytes = fs::read(path).unwrap();
+    let frame = journal::Journal::group_bytes(&[record(0)]) as usize;
+    bytes[4096 + 4 * frame + 48 + 24 + 10] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let outbox = open(dir.path()).outbox;
+    assert_eq!(outbox.stats().quarantined, 1);
+    let entries = outbox.quarantine().unwrap();
+    assert_eq!((entries[0].from, entries[0].to), (Seq(5), Seq(5)));
+    assert_eq!(entries[0].place, (1, 4096 + 4 * frame as u64));
+    assert!(
+        !entries[0].bytes.windows(6).any(|w| w == b"627598"),
+        "it stays sealed"
+    );
+    let text = outbox.salvage(&entries[0]).remove(0);
+    let right = String::from_utf8(record(4)).unwrap();
+    let wrong = text
+        .chars()
+        .zip(right.chars())
+        .filter(|(a, b)| a != b)
+        .count();
+    assert_eq!((text.len(), wrong), (right.len(), 1), "{text}");
+    drop(outbox);
+    // Found again, it is the same one.
+    let outbox = open(dir.path()).outbox;
+    assert_eq!(outbox.quarantine().unwrap().len(), 1);
+    outbox.drop_quarantined(1).unwrap();
+    assert!(outbox.drop_quarantined(1).is_err());
+    assert_eq!(outbox.stats().quarantined, 0);
+    drop(outbox);
+    let outbox = open(dir.path()).outbox;
+    assert_eq!(outbox.quarantine().unwrap(), []);
+    assert!(matches!(
+        outbox.read_after(Seq(4), 1, 1),
+        Err(ReadError::Gap { .. })
+    ));
+}
+
+#[test]
+fn numbers_go_on_behind_a_journal_whose_end_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path()).outbox;
+    append(&outbox, 0..2000);
+    let used = outbox.appended();
+    let epoch = outbox.epoch();
+    drop(outbox);
+    let files = segments(dir.path());
+    assert!(files.len() >= 3);
+    let last = files.last().unwrap();
+    let mut bytes = fs::read(last).unwrap();
+    bytes[9] ^= 1;
+    fs::write(last, &bytes).unwrap();
+    let opened = open(dir.path());
+    let damage = opened.recovery.damages.last().unwrap().clone();
+    assert!(damage.to >= used.seq, "{damage:?} covers {used:?}");
+    let outbox = opened.outbox;
+    assert_eq!((outbox.epoch(), outbox.appended().seq), (epoch, damage.to));
+    let readable = damage.from.0 - 1;
+    assert_eq!(records(&outbox, 0), expected(0..readable));
+    let Err(ReadError::Gap { until, reason, .. }) = outbox.read_after(damage.from.before(), 9, 9)
+    else {
+        panic!("the gap was not told");
+    };
+    assert_eq!(until, outbox.appended());
+    assert!(reason.contains("damaged/"), "{reason}");
+    // Killed at once, it is the same; the file is kept for people.
+    drop(outbox);
+    let outbox = open(dir.path()).outbox;
+    assert_eq!(outbox.appended().seq, damage.to);
+    let next = append(&outbox, 5000..5001);
+    assert_eq!(next.seq, damage.to.next());
+    assert_eq!(records(&outbox, damage.to.0), expected(5000..5001));
+    let aside = fs::read_dir(dir.path().join("outbox/damaged")).unwrap();
+    let aside: Vec<_> = aside
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(aside, [bytes]);
+    outbox.acknowledge(next).unwrap();
+}
+
+#[test]
+fn an_unreadable_front_is_a_gap_and_nothing_is_taken_for_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path()).outbox;
+    append(&outbox, 0..2000);
+    drop(outbox);
+    let files = segments(dir.path());
+    let epoch_dir = files[0].parent().unwrap();
+    fs::write(epoch_dir.join("watermark"), b"spoilt").unwrap();
+    fs::write(&files[0], b"spoilt too").unwrap();
+    let outbox = open(dir.path()).outbox;
+    assert_eq!(outbox.acked().seq, Seq(0));
+    let Err(ReadError::Gap { from, until, .. }) = outbox.read_after(Seq(0), 9, 9) else {
+        panic!("the gap was not told");
+    };
+    assert_eq!(from, Seq(1));
+    assert_eq!(records(&outbox, until.seq.0), expected(until.seq.0..2000));
+}
+
+#[test]
+fn a_journal_of_which_nothing_can_be_read_is_set_aside_whole_and_central_hears_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path()).outbox;
+    append(&outbox, 0..100);
+    let old = outbox.epoch();
+    drop(outbox);
+    let file = segments(dir.path()).remove(0);
+    let epoch_dir = file.parent().unwrap().to_owned();
+    fs::write(epoch_dir.join("watermark"), b"spoilt").unwrap();
+    fs::write(&file, b"spoilt too").unwrap();
+    let outbox = open(dir.path()).outbox;
+    assert_ne!(outbox.epoch(), old);
+    assert_eq!(outbox.stats().events, 1);
+    let Err(ReadError::Gap {
+        from,
+        until,
+        reason,
+    }) = outbox.read_after(Seq(0), 9, 9)
+    else {
+        panic!("the gap was not told");
+    };
+    assert_eq!((from, until.seq), (Seq(1), Seq(1)));
+    assert!(reason.contains(&old.to_string()), "{reason}");
+    let epoch = outbox.epoch();
+    append(&outbox, 0..3);
+    drop(outbox);
+    let outbox = open(dir.path()).outbox;
+    assert_eq!(outbox.epoch(), epoch);
+    assert_eq!(records(&outbox, 1), expected(0..3));
+    outbox.acknowledge(until).unwrap();
+    let aside = fs::read_dir(dir.path().join("outbox/damaged")).unwrap();
+    let kept = aside.map(|entry| entry.unwrap().path()).next().unwrap();
+    assert_eq!(
+        fs::read(kept.join(file.file_name().unwrap())).unwrap(),
+        b"spoilt too"
+    );
+}
+
+#[test]
 fn a_spoilt_buffer_is_not_believed_and_the_journal_answers() {
     let dir = tempfile::tempdir().unwrap();
     let outbox = open(dir.path()).outbox;
