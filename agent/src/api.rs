@@ -11,6 +11,7 @@ mod gate;
 mod listing;
 mod lookup;
 mod openapi;
+mod quarantine;
 mod stream;
 pub mod view;
 
@@ -146,6 +147,8 @@ fn router(served: Served, gate: gate::Gate) -> Router {
         .route("/v1/devices", get(listing::get_devices))
         .route("/v1/outbox", get(listing::get_outbox))
         .route("/v1/outbox/{seq}", get(listing::get_event))
+        .route("/v1/quarantine", get(quarantine::get_quarantine))
+        .route("/v1/quarantine/{id}/drop", post(quarantine::drop_entry))
         .route("/v1/events", get(stream::get_events))
         .route("/metrics", get(listing::get_metrics))
         .route("/openapi.json", get(openapi::get_openapi))

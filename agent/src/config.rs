@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::outbox::{BACKLOG_BYTES_MAX_DEFAULT, DISK_PERCENT_MAX_DEFAULT};
 use tillbind_firmware_bridge::money::Currency;
 use tillbind_protocol::backoff::BackoffConfig;
 use tillbind_protocol::ids::{StoreId, WorkstationId};
@@ -40,6 +41,8 @@ pub struct Config {
     pub pos: PosConfig,
     /// How cards and sales find each other.
     pub till: TillConfig,
+    /// How much may wait for central.
+    pub outbox: OutboxSettings,
     /// The line to central.
     pub uplink: UplinkSettings,
     /// Serial scanners.
@@ -97,6 +100,25 @@ impl Default for TillConfig {
             card_before_sale: Duration::from_secs(300),
             card_after_sale: Duration::from_secs(20),
             code_beside_card: Duration::from_secs(120),
+        }
+    }
+}
+
+/// How much may wait for central. Beyond each bound what is worth least is given up, and at last
+/// refused; `tillbind status` says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxSettings {
+    /// Bytes of events that may wait.
+    pub bytes_max: u64,
+    /// Share of the file system that they may take, in hundredths.
+    pub disk_percent_max: u8,
+}
+
+impl Default for OutboxSettings {
+    fn default() -> Self {
+        Self {
+            bytes_max: BACKLOG_BYTES_MAX_DEFAULT,
+            disk_percent_max: DISK_PERCENT_MAX_DEFAULT,
         }
     }
 }
@@ -258,6 +280,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             pos: PosConfig::default(),
             till: TillConfig::default(),
+            outbox: OutboxSettings::default(),
             uplink: UplinkSettings::default(),
             scanners: Vec::new(),
             receipt_taps: Vec::new(),

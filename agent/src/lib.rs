@@ -4,6 +4,7 @@
 //! API. An event counts as accepted only once [`outbox`] has it on the disk.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

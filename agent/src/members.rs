@@ -16,6 +16,7 @@
 mod key;
 mod notes;
 mod replica;
+mod reserve;
 mod sealed_tree;
 
 pub use key::{Key, NoteKind};

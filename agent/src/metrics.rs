@@ -5,7 +5,7 @@
 use std::fmt::{self, Write};
 
 use crate::api::view::StatusView;
-use crate::outbox::{LATENCY_BOUNDS_US, Stats};
+use crate::outbox::{LATENCY_BOUNDS_US, Pressure, SACRIFICES, Stats};
 
 /// Content type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,9 +41,10 @@ fn write(out: &mut String, status: &StatusView, stats: &Stats) -> fmt::Result {
     gauge(
         out,
         "tillbind_outbox_degraded",
-        "1 while the disk refuses",
+        "1 while reading goes by the journal alone",
         u64::from(outbox.degraded),
     )?;
+    room(out, status, stats)?;
     gauge(
         out,
         "tillbind_outbox_appended_seq",
@@ -150,6 +151,59 @@ fn write(out: &mut String, status: &StatusView, stats: &Stats) -> fmt::Result {
         counts.refused,
     )?;
     devices(out, status)
+}
+
+/// Whether there is room for what comes, and what was given up for want of it.
+fn room(out: &mut String, status: &StatusView, stats: &Stats) -> fmt::Result {
+    let outbox = &status.outbox;
+    let name = "tillbind_outbox_pressure";
+    head(out, name, "1 for the state that holds", "gauge")?;
+    for state in [Pressure::Ok, Pressure::Tight, Pressure::Full].map(Pressure::as_str) {
+        let holds = u8::from(state == outbox.pressure);
+        writeln!(out, "{name}{{state=\"{state}\"}} {holds}")?;
+    }
+    let name = "tillbind_outbox_given_up_total";
+    head(out, name, "Events given up for want of room", "counter")?;
+    for class in SACRIFICES {
+        let (label, count) = (class.as_str(), stats.given_up_of(class));
+        writeln!(out, "{name}{{class=\"{label}\"}} {count}")?;
+    }
+    counter(
+        out,
+        "tillbind_outbox_refusals_total",
+        "Appends refused for want of room",
+        stats.refusals,
+    )?;
+    gauge(
+        out,
+        "tillbind_outbox_quarantined",
+        "Records that could not be read and wait for a person",
+        stats.quarantined,
+    )?;
+    gauge(
+        out,
+        "tillbind_outbox_oldest_age_seconds",
+        "How long the oldest waiting event has waited by the terminal's clock",
+        outbox.oldest_age_s.unwrap_or(0),
+    )?;
+    counter(
+        out,
+        "tillbind_outbox_events_total",
+        "Events made durable",
+        stats.commits,
+    )?;
+    counter(
+        out,
+        "tillbind_outbox_written_bytes_total",
+        "Bytes that the journal wrote to the disk, in whole blocks",
+        stats.bytes_written,
+    )?;
+    counter(
+        out,
+        "tillbind_line_forks_total",
+        "Epochs begun because the history differed",
+        status.line.forks,
+    )
 }
 
 fn devices(out: &mut String, status: &StatusView) -> fmt::Result {

@@ -54,6 +54,10 @@ const IN_FLIGHT_MAX: usize = 4_096;
 const TICK: Duration = Duration::from_secs(1);
 /// How long a stop waits for devices and for the disk. Systemd's and the contract's limit is 5 s.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
+/// With less free on the disk, opening the stores is tried again rather than given up.
+const OPEN_BYTES_MIN: u64 = 2 * 1024 * 1024;
+/// How often it is tried; the service manager's watchdog waits longer.
+const OPEN_RETRY: Duration = Duration::from_secs(5);
 /// Store and workstation of events that are recorded before the enrolment.
 const UNENROLLED: &str = "unenrolled";
 
@@ -127,7 +131,11 @@ pub async fn run(
     let mut devices = Devices::new(shared_rules, device_events, stopping.clone(), clocks);
     devices.start_taps(&config.receipt_taps);
 
-    let opened = open_stores(data_dir.clone(), environment.credentials_dir).await?;
+    let mut stop = std::pin::pin!(stop);
+    let opened = tokio::select! {
+        () = &mut stop => return Ok(()),
+        opened = open_patiently(&config, environment.credentials_dir) => opened?,
+    };
     let Stores {
         outbox,
         replica,
@@ -194,7 +202,6 @@ pub async fn run(
     };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stop = std::pin::pin!(stop);
     loop {
         let room = shell.in_flight.len() < IN_FLIGHT_MAX;
         let event = tokio::select! {
@@ -290,20 +297,53 @@ struct Stores {
     identity: Option<Identity>,
 }
 
-async fn open_stores(
-    data_dir: PathBuf,
+/// Opens the stores; on a full disk it waits for room, since the taps print meanwhile.
+async fn open_patiently(
+    config: &Config,
     credentials_dir: Option<PathBuf>,
 ) -> Result<Stores, RunError> {
+    loop {
+        let error = match open_stores(config, credentials_dir.clone()).await {
+            Ok(stores) => return Ok(stores),
+            Err(error) => error,
+        };
+        let free = platform::disk_space(&config.data_dir).map_or(u64::MAX, |space| space.free);
+        if free >= OPEN_BYTES_MIN {
+            return Err(error);
+        }
+        tracing::error!(%error, "the disk is full: receipts are printed, and nothing is recorded until there is room");
+        report(platform::notify_ready("the disk is full: printing alone"));
+        report(platform::notify_alive());
+        tokio::time::sleep(OPEN_RETRY).await;
+    }
+}
+
+async fn open_stores(
+    config: &Config,
+    credentials_dir: Option<PathBuf>,
+) -> Result<Stores, RunError> {
+    let (data_dir, bounds) = (config.data_dir.clone(), config.outbox);
     let open = move || {
         let random: Random = Arc::new(clock::fill_random);
         let vault = Vault::open(&data_dir, credentials_dir.as_deref(), Arc::clone(&random))?;
         let monotonic = Arc::new(clock::elapsed_since_start());
-        let config = OutboxConfig::new(data_dir.join("outbox"), monotonic);
+        let config = OutboxConfig {
+            backlog_bytes_max: bounds.bytes_max,
+            disk_percent_max: bounds.disk_percent_max,
+            ..OutboxConfig::new(data_dir.join("outbox"), monotonic)
+        };
         let opened = Outbox::open(config, &vault, random)?;
         let recovery = opened.recovery;
         tracing::info!(events = recovery.events, took = ?recovery.took, "the outbox is open");
+        if recovery.torn_bytes > 0 {
+            tracing::warn!(
+                bytes = recovery.torn_bytes,
+                "the last write was cut short: what it held was not acknowledged"
+            );
+        }
         for damage in &recovery.damages {
-            tracing::error!(from = %damage.from, reason = damage.reason, "events are lost");
+            let (from, to) = (damage.from, damage.to);
+            tracing::error!(%from, %to, reason = damage.reason, "events are lost");
         }
         let (replica, recovery) = Replica::open(&data_dir.join("members"), &vault)?;
         for damage in [recovery.replica_damage, recovery.notes_damage]

@@ -14,15 +14,16 @@ use super::calls::ask;
 use super::fault::Fault;
 use super::lookup::rfc3339;
 use super::view::{
-    ClockView, CountsView, DeviceView, DiskView, EventView, IdentityView, LineView, OutboxPage,
-    OutboxView, ReplicaView, StatusView,
+    ClockView, CountsView, DeviceView, DiskView, EventView, GivenUpView, IdentityView, LineView,
+    OutboxPage, OutboxView, ReplicaView, StatusView,
 };
+use crate::clock;
 use crate::devices::DeviceStatus;
 use crate::event::Call;
 use crate::identity::Identity;
 use crate::identity::renewal::Validity;
 use crate::metrics;
-use crate::outbox::{ReadError, Stored};
+use crate::outbox::{Class, ReadError, Stored};
 use crate::platform;
 
 /// Most events in one page of the queue.
@@ -195,27 +196,39 @@ pub(super) async fn status(served: &Served) -> Result<StatusView, Fault> {
 
 async fn outbox(served: &Served) -> OutboxView {
     let stats = served.outbox.stats();
-    let oldest_at = match stats.oldest {
+    let oldest_ms = match stats.oldest {
         None => None,
         Some(oldest) => {
             let first = read(served, oldest.before(), 1).await.unwrap_or_default();
             let event = first
                 .first()
                 .and_then(|one| Recorded::from_record(&one.record).ok());
-            event.and_then(|event| rfc3339(event.stamp.local_ms))
+            event.map(|event| event.stamp.local_ms)
         }
     };
+    let now_ms = clock::wall().timestamp_millis();
     OutboxView {
         epoch: served.outbox.epoch().to_string(),
         events: stats.events,
         bytes: stats.bytes,
         oldest_seq: stats.oldest.map(|seq| seq.0),
-        oldest_at,
+        oldest_at: oldest_ms.and_then(rfc3339),
+        oldest_age_s: oldest_ms
+            .and_then(|at_ms| u64::try_from(now_ms.saturating_sub(at_ms) / 1_000).ok()),
         appended: served.outbox.appended().seq.0,
         acked: served.outbox.acked().seq.0,
         disk_bytes: stats.disk_bytes,
         failures: stats.failures,
         degraded: stats.degraded,
+        pressure: stats.pressure.as_str(),
+        refusals: stats.refusals,
+        given_up: GivenUpView {
+            telemetry: stats.given_up_of(Class::Telemetry),
+            unparsed_receipts: stats.given_up_of(Class::Receipt),
+            scans: stats.given_up_of(Class::Scan),
+        },
+        quarantined: stats.quarantined,
+        bytes_written: stats.bytes_written,
     }
 }
 

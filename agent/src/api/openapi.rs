@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{calls, listing, lookup, stream};
+use super::{calls, listing, lookup, quarantine, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,8 @@ use super::{calls, listing, lookup, stream};
         listing::get_devices,
         listing::get_outbox,
         listing::get_event,
+        quarantine::get_quarantine,
+        quarantine::drop_entry,
         stream::get_events,
     ),
     security(("token" = [])),

@@ -233,6 +233,9 @@ pub struct OutboxView {
     /// Its time by the terminal's clock, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_at: Option<String>,
+    /// How long it has waited by that clock, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_age_s: Option<u64>,
     /// Newest durable place.
     pub appended: u64,
     /// Up to where headquarters has everything.
@@ -241,8 +244,63 @@ pub struct OutboxView {
     pub disk_bytes: u64,
     /// Appends that the disk refused.
     pub failures: u64,
-    /// Whether the disk refuses now.
+    /// Whether reading goes by the journal alone, which is slower: the buffer is out of order.
     pub degraded: bool,
+    /// Whether there is room: `ok`, `tight` or `full`. While `full`, events are given up or refused.
+    pub pressure: &'static str,
+    /// Events refused for want of room since the start.
+    pub refusals: u64,
+    /// Events given up for want of room since the start.
+    pub given_up: GivenUpView,
+    /// Records that could not be read and wait for a person.
+    pub quarantined: u64,
+    /// What the journal wrote to the disk since the start, in bytes: its wear.
+    pub bytes_written: u64,
+}
+
+/// Events given up for want of room, by what they are worth. Each leaves a gap that headquarters sees.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct GivenUpView {
+    /// Word of files that are still on the disk.
+    pub telemetry: u64,
+    /// Receipts that no profile could read.
+    pub unparsed_receipts: u64,
+    /// Scans without a sale.
+    pub scans: u64,
+}
+
+impl GivenUpView {
+    /// All of them together.
+    pub fn sum(&self) -> u64 {
+        self.telemetry + self.unparsed_receipts + self.scans
+    }
+}
+
+/// A record that could not be read.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct QuarantineView {
+    /// Its number here.
+    pub id: u64,
+    /// The epoch of its events.
+    pub epoch: String,
+    /// The first of them.
+    pub from: u64,
+    /// The last of them.
+    pub to: u64,
+    /// What is wrong.
+    pub reason: String,
+    /// The journal segment.
+    pub segment: u64,
+    /// Where in its file the damage begins.
+    pub offset: u64,
+    /// How many bytes are damaged.
+    pub bytes: u64,
+    /// What can be read of the events, unverified; only when asked for, since it is personal data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<Vec<String>>,
+    /// The damaged bytes, sealed, in hexadecimal; only when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
 }
 
 /// The copy of member data.

@@ -133,6 +133,25 @@ enum OutboxCommand {
     },
     /// All events that wait, one JSON object a line.
     Export,
+    /// Records that could not be read.
+    Quarantine {
+        #[command(subcommand)]
+        what: QuarantineCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum QuarantineCommand {
+    /// What is in it. Each entry stands for events that headquarters knows to be lost.
+    List,
+    /// All of it with what can be read of the events, one JSON object a line, for headquarters. Personal
+    /// data in the clear: it is noted who asked.
+    Export,
+    /// Let an entry go for good; it is noted who did.
+    Drop {
+        /// Its number.
+        id: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -362,6 +381,10 @@ async fn ask_daemon(config: &Config, command: Command) -> Result<Exit, DaemonErr
             what: Some(OutboxCommand::Export),
             ..
         } => export(&daemon).await?,
+        Command::Outbox {
+            what: Some(OutboxCommand::Quarantine { what }),
+            json,
+        } => quarantine(&daemon, &what, json).await?,
         Command::Card { number, json } => match daemon.get(&format!("/v1/cards/{number}")).await {
             Ok(card) => print(&card, json, show::card),
             Err(DaemonError::Refused { status, body, .. }) if json && status == 404 => {
@@ -390,6 +413,36 @@ fn print(value: &Value, json: bool, text: fn(&Value) -> Vec<String>) {
     } else {
         text(value).iter().for_each(output::line);
     }
+}
+
+async fn quarantine(
+    daemon: &Daemon,
+    what: &QuarantineCommand,
+    json: bool,
+) -> Result<(), DaemonError> {
+    let by = format!("uid {}", rustix::process::getuid().as_raw());
+    match what {
+        QuarantineCommand::List => {
+            let listed = daemon.get("/v1/quarantine").await?;
+            print(&listed, json, show::quarantine);
+        }
+        QuarantineCommand::Export => {
+            let by = by.replace(' ', "%20");
+            let path = format!("/v1/quarantine?reveal=true&by={by}");
+            let listed = daemon.get(&path).await?;
+            listed
+                .as_array()
+                .into_iter()
+                .flatten()
+                .for_each(output::json_line);
+        }
+        QuarantineCommand::Drop { id } => {
+            let path = format!("/v1/quarantine/{id}/drop");
+            let dropped = daemon.post(&path, &json!({ "by": by })).await?;
+            print(&dropped, json, show::dropped);
+        }
+    }
+    Ok(())
 }
 
 async fn export(daemon: &Daemon) -> Result<(), DaemonError> {

@@ -222,10 +222,7 @@ fn examine_status(report: &mut Report, status: &Value) {
         Some(_) | None => {}
     }
     report.check("outbox");
-    if status.pointer("/outbox/degraded") == Some(&Value::Bool(true)) {
-        let remedy = "free space or replace the disk; until then the POS gets error 503";
-        report.find("outbox", "the disk refuses events", remedy);
-    }
+    examine_outbox(report, status);
     let oldest =
         text("/outbox/oldest_at").and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
     if let Some(oldest) = oldest {
@@ -259,6 +256,40 @@ fn examine_status(report: &mut Report, status: &Value) {
                 "see `tillbind devices`",
             );
         }
+    }
+}
+
+fn examine_outbox(report: &mut Report, status: &Value) {
+    let number = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let room = "restore the line to headquarters, free space on the disk, or raise [outbox] bytes_max and \
+                disk_percent_max";
+    match status.pointer("/outbox/pressure").and_then(Value::as_str) {
+        Some("full") => {
+            let given_up: u64 = ["telemetry", "unparsed_receipts", "scans"]
+                .map(|class| number(&format!("/outbox/given_up/{class}")))
+                .iter()
+                .sum();
+            let text = format!(
+                "there is no room for events: {given_up} were given up, {} refused; sales and bindings go \
+                 first, and the printer is not touched",
+                number("/outbox/refusals")
+            );
+            report.find("outbox", text, room);
+        }
+        Some("tight") => report.find("outbox", "less than a fifth of the room is left", room),
+        Some(_) | None => {}
+    }
+    if status.pointer("/outbox/degraded") == Some(&Value::Bool(true)) {
+        let remedy = "nothing is lost; free space if the disk is full, and restart if it stays so";
+        report.find("outbox", "the index of the outbox is out of order", remedy);
+    }
+    let quarantined = number("/outbox/quarantined");
+    if quarantined > 0 {
+        let remedy =
+            "look at the disk; `tillbind outbox quarantine export` shows what can still be read";
+        let text =
+            format!("{quarantined} records could not be read; headquarters knows of the gaps");
+        report.find("outbox", text, remedy);
     }
 }
 

@@ -77,12 +77,60 @@ pub(super) fn outbox(outbox: &Value) -> Vec<String> {
         number(outbox, "/appended"),
         number(outbox, "/acked"),
     )];
+    let given_up = ["telemetry", "unparsed_receipts", "scans"]
+        .map(|class| number(outbox, &format!("/given_up/{class}")));
+    match text(outbox, "/pressure") {
+        "full" => lines.push(format!(
+            "          FULL: given up {} reports, {} unread receipts, {} scans without a sale; {} refused \
+             (see `tillbind doctor`)",
+            given_up[0],
+            given_up[1],
+            given_up[2],
+            number(outbox, "/refusals"),
+        )),
+        "tight" => lines.push("          room is tight (see `tillbind doctor`)".into()),
+        _ => {}
+    }
+    match number(outbox, "/quarantined") {
+        0 => {}
+        count => lines.push(format!(
+            "          {count} records could not be read (see `tillbind outbox quarantine list`)"
+        )),
+    }
     if outbox.get("degraded") == Some(&Value::Bool(true)) {
         lines.push(
-            "          the disk refuses: nothing is recorded now (see `tillbind doctor`)".into(),
+            "          its index is out of order: reading is slow until it is made anew".into(),
         );
     }
     lines
+}
+
+/// `tillbind outbox quarantine list`.
+pub(super) fn quarantine(listed: &Value) -> Vec<String> {
+    let entries = listed.as_array().map(Vec::as_slice).unwrap_or_default();
+    if entries.is_empty() {
+        return vec!["Quarantine  is empty".to_owned()];
+    }
+    let line = |entry: &Value| {
+        format!(
+            "Entry {}  events {} to {} of epoch {}: {} ({} bytes in segment {} at {})",
+            number(entry, "/id"),
+            number(entry, "/from"),
+            number(entry, "/to"),
+            text(entry, "/epoch"),
+            text(entry, "/reason"),
+            number(entry, "/bytes"),
+            number(entry, "/segment"),
+            number(entry, "/offset"),
+        )
+    };
+    entries.iter().map(line).collect()
+}
+
+/// `tillbind outbox quarantine drop`.
+pub(super) fn dropped(dropped: &Value) -> Vec<String> {
+    let id = number(dropped, "/id");
+    vec![format!("Dropped   entry {id}; it is noted in audit.log")]
 }
 
 /// `tillbind devices`.

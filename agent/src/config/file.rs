@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) store: Store,
     pub(super) pos: Pos,
     pub(super) till: Till,
+    pub(super) outbox: Outbox,
     pub(super) uplink: Uplink,
     pub(super) scanner: Vec<Scanner>,
     pub(super) receipt_tap: Vec<ReceiptTap>,
@@ -55,6 +56,13 @@ pub(super) struct Till {
     pub(super) card_before_sale_s: Option<i64>,
     pub(super) card_after_sale_s: Option<i64>,
     pub(super) code_beside_card_s: Option<i64>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct Outbox {
+    pub(super) bytes_max: Option<i64>,
+    pub(super) disk_percent_max: Option<i64>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -105,6 +113,7 @@ pub(super) fn known_names(path: &[&str]) -> Option<&'static [&'static str]> {
         ["store"] => Some(names_of::<Store>()),
         ["pos"] => Some(names_of::<Pos>()),
         ["till"] => Some(names_of::<Till>()),
+        ["outbox"] => Some(names_of::<Outbox>()),
         ["uplink"] => Some(names_of::<Uplink>()),
         ["scanner"] => Some(names_of::<Scanner>()),
         ["receipt_tap"] => Some(names_of::<ReceiptTap>()),

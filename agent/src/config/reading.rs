@@ -13,8 +13,8 @@ use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
 use super::place::{Fault, Places};
 use super::{
     ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, Framing, JournalConfig,
-    JournalFormat, PosConfig, PrinterTarget, ReceiptTapConfig, ScannerConfig, StoreConfig,
-    TillConfig, UplinkSettings, file,
+    JournalFormat, OutboxSettings, PosConfig, PrinterTarget, ReceiptTapConfig, ScannerConfig,
+    StoreConfig, TillConfig, UplinkSettings, file,
 };
 
 /// Longest name of a device, in bytes: it stands in every event of that device.
@@ -57,6 +57,11 @@ struct Reader<'p, 't> {
     names: BTreeSet<String>,
 }
 
+/// A backlog of less would be full after a busy hour.
+const OUTBOX_BYTES_MAX_LEAST: u64 = 1024 * 1024;
+/// No till has more disk to give.
+const OUTBOX_BYTES_MAX_MOST: u64 = 1 << 40;
+
 /// Where a setting stands: table, which of several, name.
 #[derive(Clone, Copy)]
 struct At(&'static str, Option<usize>, &'static str);
@@ -91,6 +96,7 @@ impl Reader<'_, '_> {
                     .and_then(|text| self.word(text.parse(), At("pos", None, "workstation"))),
             },
             till: self.till(&settings.till),
+            outbox: self.outbox(&settings.outbox),
             uplink: self.uplink(&settings.uplink),
             scanners: self.each("scanner", settings.scanner, Self::scanner),
             receipt_taps: self.each("receipt_tap", settings.receipt_tap, Self::receipt_tap),
@@ -132,6 +138,26 @@ impl Reader<'_, '_> {
                 3_600,
                 default.code_beside_card,
             ),
+        }
+    }
+
+    fn outbox(&mut self, outbox: &file::Outbox) -> OutboxSettings {
+        let default = OutboxSettings::default();
+        let mut number = |value: Option<i64>, name, least, most, default: u64| {
+            self.number(value, At("outbox", None, name), least, most, default)
+                .unwrap_or(default)
+        };
+        let percent = u64::from(default.disk_percent_max);
+        let percent = number(outbox.disk_percent_max, "disk_percent_max", 1, 100, percent);
+        OutboxSettings {
+            bytes_max: number(
+                outbox.bytes_max,
+                "bytes_max",
+                OUTBOX_BYTES_MAX_LEAST,
+                OUTBOX_BYTES_MAX_MOST,
+                default.bytes_max,
+            ),
+            disk_percent_max: u8::try_from(percent).unwrap_or(default.disk_percent_max),
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use super::key::{DiskKey, KIND_CARD, KIND_MEMBER, Key, NoteKind};
 use super::notes::{Note, Notes};
+use super::reserve::Reserve;
 use super::sealed_tree::{BATCH_BYTES_MAX, Changes, MembersError, SealedTree, check_length};
 use crate::storage::disk::{Disk, LocalDisk};
 use crate::vault::{Purpose, Seal, Vault};
@@ -129,6 +130,8 @@ impl Replica {
                 dir: dir.to_owned(),
                 source: Box::new(source),
             })?;
+        let reserve = Reserve::of(dir);
+        reserve.release_if_needed();
         let seal = vault.seal(Purpose::Replica);
         let replica_dir = dir.join("replica");
         let (tree, mut replica_damage) = SealedTree::open(&replica_dir, &seal)?;
@@ -148,6 +151,7 @@ impl Replica {
             replica_damage = Some(error.to_string());
             replica.reset()?;
         }
+        reserve.make_if_there_is_room();
         let recovery = ReplicaRecovery {
             replica_damage,
             notes_damage,

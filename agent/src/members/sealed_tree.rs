@@ -40,6 +40,17 @@ pub enum MembersError {
         /// The store.
         dir: PathBuf,
     },
+    /// The disk has no room. Sled is not even asked: it could not be used any more afterwards.
+    #[error(
+        "the disk under {dir} is full ({free_bytes} bytes are free): member data and notes are not taken \
+         until there is room"
+    )]
+    NoRoom {
+        /// The store.
+        dir: PathBuf,
+        /// What is left.
+        free_bytes: u64,
+    },
     /// The store refused.
     #[error("cannot use the store {dir}")]
     Store {
@@ -156,6 +167,7 @@ impl SealedTree {
 
     /// Applies changes as one, and makes them durable.
     pub(super) fn commit(&self, changes: Changes) -> Result<(), MembersError> {
+        check_room(&self.dir)?;
         self.guarded(|tree| tree.apply_batch(changes.batch))?;
         self.sync()
     }
@@ -206,6 +218,18 @@ impl SealedTree {
             Ok(Err(source)) => Err(store_error(&self.dir, self.store.failed("use")(source))),
             Err(_) => Err(self.damaged()),
         }
+    }
+}
+
+/// Refuses what a full disk would turn into a store that nobody can use. A file system that does not tell
+/// its room is trusted.
+fn check_room(dir: &Path) -> Result<(), MembersError> {
+    match LocalDisk.room(dir) {
+        Ok(room) if room.free_bytes < sled_store::FREE_BYTES_MIN => Err(MembersError::NoRoom {
+            dir: dir.to_owned(),
+            free_bytes: room.free_bytes,
+        }),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

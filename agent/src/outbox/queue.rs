@@ -1,6 +1,7 @@
 //! What waits for the writer: appends, bounded in number and bytes, and orders that go beside them.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ pub(super) const QUEUE_GROUPS_MAX: usize = 16 * 1024;
 pub(super) const QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes taken into one commit: beyond this a longer write gains nothing over one more sync.
 const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Looks for more before the writer goes to sleep: some twenty microseconds, once after each turn.
+const LINGER_TURNS: u32 = 1_000;
 
 /// A group of records to be kept together.
 #[derive(Debug)]
@@ -53,6 +57,8 @@ struct State {
     closed: bool,
     /// What waits is given up: the process goes without a clean stop.
     abandoned: bool,
+    /// The writer sleeps and must be woken.
+    asleep: bool,
 }
 
 /// What the writer takes at once.
@@ -68,6 +74,8 @@ pub(super) struct Taken {
 pub(super) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
+    /// Something came since the writer last looked.
+    news: AtomicBool,
 }
 
 impl Queue {
@@ -88,8 +96,7 @@ impl Queue {
         } else {
             state.bytes += append.bytes;
             state.appends.push_back(append);
-            drop(state);
-            self.filled.notify_one();
+            self.wake(state);
             return;
         };
         drop(state);
@@ -104,8 +111,27 @@ impl Queue {
         }
         state.closed = matches!(order, Order::Close { .. });
         state.orders.push_back(order);
+        self.wake(state);
+    }
+
+    /// Tells the writer that something came; waking it costs a call to the kernel, so only if it sleeps.
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        let asleep = state.asleep;
+        self.news.store(true, Ordering::Release);
         drop(state);
-        self.filled.notify_one();
+        if asleep {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Waits a moment for what follows right behind: being woken takes longer than most of what comes.
+    fn linger(&self) {
+        for _ in 0..LINGER_TURNS {
+            if self.news.load(Ordering::Acquire) {
+                return;
+            }
+            std::hint::spin_loop();
+        }
     }
 
     /// Ends the queue without a clean stop.
@@ -113,20 +139,25 @@ impl Queue {
         let mut state = self.state();
         state.closed = true;
         state.abandoned = true;
-        drop(state);
-        self.filled.notify_one();
+        self.wake(state);
     }
 
     /// Takes what one commit holds, and all orders; waits for something, at most so long, unless the
     /// writer is `busy`.
     pub(super) fn take(&self, busy: bool, wait_max: Duration) -> Taken {
+        if !busy {
+            self.linger();
+        }
         let mut state = self.state();
+        self.news.store(false, Ordering::Relaxed);
         while !busy && state.appends.is_empty() && state.orders.is_empty() && !state.abandoned {
+            state.asleep = true;
             let (awake, waited) = self
                 .filled
                 .wait_timeout(state, wait_max)
                 .unwrap_or_else(PoisonError::into_inner);
             state = awake;
+            state.asleep = false;
             if waited.timed_out() {
                 break;
             }

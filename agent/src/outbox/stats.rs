@@ -5,7 +5,7 @@ use std::time::Duration;
 use tillbind_protocol::ids::Seq;
 
 use super::room::Pressure;
-use super::worth::CLASSES;
+use super::worth::{CLASSES, Class};
 
 /// Upper bounds of the latency buckets, in microseconds; one more bucket stands above the last.
 pub const LATENCY_BOUNDS_US: [u64; 12] = [
@@ -59,8 +59,8 @@ pub struct Stats {
     pub failures: u64,
     /// Groups refused for want of room since the start.
     pub refusals: u64,
-    /// Events given up for want of room since the start, by [`super::Class`] in its order.
-    pub given_up: [u64; CLASSES],
+    /// Events given up for want of room since the start, by [`Class`] in its order.
+    pub(super) given_up: [u64; CLASSES],
     /// Whether there is room for what comes.
     pub pressure: Pressure,
     /// What is free on the file system, in bytes; unknown if the system does not say.
@@ -73,6 +73,13 @@ pub struct Stats {
     pub degraded: bool,
     /// How long write and sync of each commit took.
     pub commit_latency: Latencies,
+}
+
+impl Stats {
+    /// Returns how many events of a class were given up for want of room since the start.
+    pub fn given_up_of(&self, class: Class) -> u64 {
+        self.given_up[class.index()]
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// Largest value that survives a power cut, in bytes; sled puts larger ones into unsynced files.
 pub(crate) const VALUE_BYTES_MAX: usize = 4096;
+/// What must be free on the disk before anything is changed, in bytes: a handle that met a full disk cannot
+/// be used any more, nor opened again while the disk is full.
+pub(crate) const FREE_BYTES_MIN: u64 = 2 * 1024 * 1024;
 /// Sled's page cache; the default would be 1 GiB on a till of 2 GiB.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// Tries while another handle's lock is being released: one second in all.
