@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::Versions;
 use crate::ids::{StoreId, TerminalId, WorkstationId};
 
 /// Path of the enrolment on central's sync listener; needs no client certificate.
@@ -124,6 +125,9 @@ pub struct Refusal {
     pub error: String,
     /// What happened, to what, and what to do.
     pub message: String,
+    /// With `version`: what central reads. A central of version 1 does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Versions>,
 }
 
 #[cfg(test)]

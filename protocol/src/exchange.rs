@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::chain::{ChainHash, Mark};
+use crate::dictionary::Dictionary;
 use crate::ids::{Epoch, Seq};
 use crate::member_code::KeySet;
 use crate::replica::{Cursor, Page};
@@ -15,9 +16,14 @@ use crate::replica::{Cursor, Page};
 /// The version that this code writes.
 ///
 /// Policy: fields are only ever added, each with a default, within a version; a change of meaning
-/// raises it. Central reads [`MIN`] to [`CURRENT`] and answers in the version that it was asked in; a
-/// terminal that is too old or too new gets HTTP 426 with both bounds in the text.
-pub const CURRENT: u16 = 1;
+/// raises it. Central reads [`MIN`] to [`CURRENT`] and answers in the version that it was asked in,
+/// with that version's fields and no others; a terminal that is too old or too new gets HTTP 426 with
+/// both bounds ([`Versions`]). A terminal that is newer than its central goes on in central's version
+/// and tries its own again later.
+///
+/// Version 2 added [`Batch::holes`], [`ExchangeRequest::express`], [`ExchangeRequest::page_bytes`], the
+/// dictionary in both directions and the state of the disk in [`Hello`].
+pub const CURRENT: u16 = 2;
 /// The oldest version that this code reads.
 pub const MIN: u16 = 1;
 
@@ -25,6 +31,11 @@ pub const MIN: u16 = 1;
 pub const PATH: &str = "/sync/v1/exchange";
 /// Most events in one batch. Central refuses a longer one with HTTP 413.
 pub const BATCH_EVENTS_MAX: usize = 2_000;
+/// Most holes in one batch. Central refuses more with HTTP 413.
+pub const BATCH_HOLES_MAX: usize = 2_000;
+/// Most copies in [`ExchangeRequest::express`]. Central refuses more with HTTP 413: the lane is for
+/// what a shopper waits for, and must not become a second queue.
+pub const EXPRESS_MAX: usize = 32;
 /// Most bytes of one request after decompression: room for one batch of average events or for a few
 /// of the longest. Central refuses more with HTTP 413, so that a hostile frame cannot fill memory.
 pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -50,12 +61,24 @@ pub struct ExchangeRequest {
     /// What the terminal can no longer send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<GapNotice>,
+    /// Copies of waiting binding requests that lie behind the batch, so that their verdicts need not
+    /// wait behind a backlog. The events themselves follow in their order and then change nothing.
+    /// Since version 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub express: Vec<Express>,
     /// What of the replica is durable on the terminal.
     #[serde(default)]
     pub cursor: Cursor,
     /// Version of the key set that the terminal holds; 0 for none.
     #[serde(default)]
     pub keys: u32,
+    /// The compression dictionary that the terminal holds; 0 for none. Since version 2.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dictionary: u32,
+    /// Most JSON of the answer's page, in bytes, for a slow line; one change always comes. 0 leaves it
+    /// to central. Since version 2.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub page_bytes: u32,
     /// How long central may hold the request while it has nothing to tell, in milliseconds.
     #[serde(default)]
     pub wait_ms: u32,
@@ -66,7 +89,7 @@ pub struct ExchangeRequest {
     pub hello: Option<Hello>,
 }
 
-/// Events of one epoch in order, without a hole.
+/// Events of one epoch in order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Batch {
     /// Place of the first event.
@@ -75,17 +98,78 @@ pub struct Batch {
     pub before: ChainHash,
     /// The records, byte for byte as they were journaled.
     pub events: Vec<Box<RawValue>>,
+    /// Places that the events skip, in order, disjoint; the first may begin at `first`, the last may
+    /// follow the last event. Since version 2: in version 1 a batch ends where something is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<GapNotice>,
+}
+
+/// A part of a batch: what stands at its next place or places.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'b> {
+    /// An event, byte for byte.
+    Event(&'b str),
+    /// Nothing any more.
+    Hole(&'b GapNotice),
 }
 
 impl Batch {
-    /// Returns the place of the last event; the place before `first` for an empty batch.
+    /// Returns the last place that the batch tells of; the place before `first` for an empty one.
     pub fn last(&self) -> Seq {
-        Seq(self
-            .first
-            .before()
-            .0
-            .saturating_add(self.events.len() as u64))
+        let missing = self
+            .holes
+            .iter()
+            .fold(0u64, |sum, hole| sum.saturating_add(hole.places()));
+        let places = (self.events.len() as u64).saturating_add(missing);
+        Seq(self.first.before().0.saturating_add(places))
     }
+
+    /// Whether it tells of nothing.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.holes.is_empty()
+    }
+
+    /// Yields events and holes in the order of their places, each with its last place. Ends early at a
+    /// hole that does not begin where the walk has come to: see [`Batch::fault`].
+    pub fn steps(&self) -> impl Iterator<Item = (Seq, Step<'_>)> {
+        let mut events = self.events.iter();
+        let mut holes = self.holes.iter().peekable();
+        let mut next = self.first;
+        std::iter::from_fn(move || {
+            let (last, step) = match holes.next_if(|hole| hole.from == next) {
+                Some(hole) if hole.to < hole.from => return None,
+                Some(hole) => (hole.to, Step::Hole(hole)),
+                None => (next, Step::Event(events.next()?.get())),
+            };
+            next = last.next();
+            Some((last, step))
+        })
+    }
+
+    /// Says what is wrong with the places: each hole must begin where the walk has come to and end at
+    /// or behind that place, and nothing may lie behind `head`.
+    pub fn fault(&self, head: Seq) -> Option<&'static str> {
+        if self.first == Seq::ZERO {
+            return Some("places begin at 1");
+        }
+        let steps = self.steps().count();
+        if steps != self.events.len() + self.holes.len() {
+            return Some("a hole is not where the events leave one");
+        }
+        if self.last() > head {
+            return Some("the batch ends behind the newest event");
+        }
+        None
+    }
+}
+
+/// A copy of an event that central should decide before its turn.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Express {
+    /// Its place.
+    pub seq: Seq,
+    /// Its record, byte for byte.
+    pub record: Box<RawValue>,
 }
 
 /// Events that the terminal can no longer send, so that the watermark may pass them.
@@ -99,6 +183,13 @@ pub struct GapNotice {
     pub after: ChainHash,
     /// Why they are gone, for people at headquarters.
     pub reason: String,
+}
+
+impl GapNotice {
+    /// Returns how many places are missing.
+    pub fn places(&self) -> u64 {
+        self.to.0.saturating_sub(self.from.before().0)
+    }
 }
 
 /// How a terminal is.
@@ -116,6 +207,44 @@ pub struct Hello {
     /// The epoch that this one follows, and the first place that moved over, after a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Fork>,
+    /// Bytes of the events waiting, as they lie on the disk. Since version 2, as all below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox_bytes: Option<u64>,
+    /// Whether the disk has room for what is to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskState>,
+    /// Events given up for want of room, in the life of this outbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sacrificed: Option<u64>,
+    /// Records in the terminal's quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<u64>,
+}
+
+/// Whether a terminal's disk has room for what is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskState {
+    /// It has.
+    Ok,
+    /// Events of the lesser classes are being given up to make room for sales and bindings.
+    Tight,
+    /// Nothing more can be taken.
+    Full,
+}
+
+impl DiskState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Tight, Self::Full];
+
+    /// Returns the stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Tight => "tight",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// Where an epoch left another.
@@ -142,10 +271,39 @@ pub struct ExchangeResponse {
     /// A newer key set for member codes, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeySet>,
+    /// A newer compression dictionary, if there is one. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dictionary: Option<Dictionary>,
     /// Central's clock when the request had arrived, in milliseconds since 1970-01-01 UTC.
     pub received_ms: i64,
     /// Central's clock when the answer left, in milliseconds since 1970-01-01 UTC.
     pub sent_ms: i64,
+}
+
+impl ExchangeResponse {
+    /// Takes out what its version does not have.
+    #[must_use]
+    pub fn of_its_version(self) -> Self {
+        let dictionary = self.dictionary.filter(|_| self.v >= 2);
+        Self { dictionary, ..self }
+    }
+}
+
+/// The versions that a program reads, as HTTP 426 tells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The oldest.
+    pub min: u16,
+    /// The newest.
+    pub current: u16,
+}
+
+impl Versions {
+    /// What this code reads.
+    pub const OURS: Self = Self {
+        min: MIN,
+        current: CURRENT,
+    };
 }
 
 /// How central took a request.
@@ -174,4 +332,12 @@ pub enum Verdict {
         /// Why, and what to do, for the technician.
         reason: String,
     },
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

@@ -15,6 +15,7 @@
 pub mod backoff;
 pub mod chain;
 pub mod clock;
+pub mod dictionary;
 pub mod enrol;
 pub mod event;
 pub mod exchange;

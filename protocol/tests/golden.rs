@@ -6,6 +6,7 @@
 
 use serde_json::value::RawValue;
 use tillbind_protocol::chain::Mark;
+use tillbind_protocol::dictionary::Dictionary;
 use tillbind_protocol::enrol::{EnrolResponse, Refusal};
 use tillbind_protocol::event::{
     Attribution, BindingRequest, Event, EventBody, Evidence, FileRejected, ReceiptUnparsed,
@@ -13,7 +14,8 @@ use tillbind_protocol::event::{
     TransactionTender,
 };
 use tillbind_protocol::exchange::{
-    Batch, ExchangeRequest, ExchangeResponse, Fork, GapNotice, Hello, Verdict,
+    Batch, DiskState, ExchangeRequest, ExchangeResponse, Express, Fork, GapNotice, Hello, Step,
+    Verdict, Versions,
 };
 use tillbind_protocol::ids::{BindingId, CardNumber, Epoch, MemberId, Seq, StoreId, WorkstationId};
 use tillbind_protocol::member_code::{KeySet, PublicKey};
@@ -151,6 +153,7 @@ fn request() -> ExchangeRequest {
                 .into_iter()
                 .map(|r| RawValue::from_string(String::from_utf8(r).unwrap()).unwrap())
                 .collect(),
+            holes: Vec::new(),
         }),
         gap: Some(GapNotice {
             from: Seq(8),
@@ -158,8 +161,11 @@ fn request() -> ExchangeRequest {
             after: genesis.chain,
             reason: "damaged".into(),
         }),
+        express: Vec::new(),
         cursor: Cursor("h:5:card:1".into()),
         keys: 3,
+        dictionary: 0,
+        page_bytes: 0,
         wait_ms: 25_000,
         at_ms: 1_795_000_000_000,
         hello: Some(Hello {
@@ -171,7 +177,66 @@ fn request() -> ExchangeRequest {
                 epoch: Epoch(1),
                 at: Seq(4),
             }),
+            outbox_bytes: None,
+            disk: None,
+            sacrificed: None,
+            quarantined: None,
         }),
+    }
+}
+
+/// A request with all that version 2 added: events 2, 3 and 6 are gone, and a binding request waits at 7.
+fn request_2() -> ExchangeRequest {
+    let mut request = request();
+    let hole = |from, to, after| GapNotice {
+        from: Seq(from),
+        to: Seq(to),
+        after,
+        reason: "given up: the disk was full".into(),
+    };
+    let mut records: Vec<_> = events().iter().map(|e| e.to_record().unwrap()).collect();
+    let urgent = String::from_utf8(records[3].clone()).unwrap();
+    let urgent = urgent.replace("00112233", "44556677");
+    records.push(urgent.clone().into_bytes());
+    let mut marks = vec![Mark::genesis(EPOCH)];
+    marks.extend(records.iter().scan(marks[0], |mark, record| {
+        *mark = mark.next(record);
+        Some(*mark)
+    }));
+    let batch = request.batch.as_mut().unwrap();
+    batch.events.remove(5);
+    batch.events.drain(1..3);
+    batch.holes = vec![hole(2, 3, marks[3].chain), hole(6, 6, marks[6].chain)];
+    let hello = request.hello.take().unwrap();
+    ExchangeRequest {
+        v: 2,
+        head: marks[7],
+        gap: None,
+        express: vec![Express {
+            seq: Seq(7),
+            record: RawValue::from_string(urgent).unwrap(),
+        }],
+        dictionary: 7,
+        page_bytes: 20_000,
+        hello: Some(Hello {
+            outbox_bytes: Some(1_234),
+            disk: Some(DiskState::Tight),
+            sacrificed: Some(3),
+            quarantined: Some(1),
+            ..hello
+        }),
+        ..request
+    }
+}
+
+fn response_2() -> ExchangeResponse {
+    ExchangeResponse {
+        v: 2,
+        dictionary: Some(Dictionary {
+            id: 8,
+            bytes: vec![0, 1, 254, 255],
+        }),
+        ..response(Verdict::Ok)
     }
 }
 
@@ -219,6 +284,7 @@ fn response(verdict: Verdict) -> ExchangeResponse {
                 ed25519: "A".repeat(43),
             }],
         }),
+        dictionary: None,
         received_ms: 1_795_000_000_100,
         sent_ms: 1_795_000_000_200,
     }
@@ -286,8 +352,65 @@ fn version_1_is_written_and_read_byte_for_byte() {
         &Refusal {
             error: "busy".into(),
             message: "come back".into(),
+            versions: None,
         },
     );
+}
+
+#[test]
+fn version_2_is_written_and_read_byte_for_byte() {
+    golden("exchange-request.v2.json", &request_2());
+    golden("exchange-response-ok.v2.json", &response_2());
+    golden(
+        "refusal.v2.json",
+        &Refusal {
+            error: "version".into(),
+            message: "update".into(),
+            versions: Some(Versions { min: 1, current: 2 }),
+        },
+    );
+    for state in DiskState::ALL {
+        assert_eq!(
+            serde_json::to_value(state).unwrap(),
+            serde_json::json!(state.as_str())
+        );
+    }
+}
+
+#[test]
+fn an_answer_in_version_1_has_the_bytes_of_version_1() {
+    let answer = ExchangeResponse {
+        v: 1,
+        ..response_2()
+    };
+    golden("exchange-response-ok.v1.json", &answer.of_its_version());
+    assert!(response_2().of_its_version().dictionary.is_some());
+}
+
+#[test]
+fn a_batch_with_holes_is_walked_place_by_place() {
+    let request = request_2();
+    let batch = request.batch.unwrap();
+    assert_eq!(batch.fault(Seq(6)), None);
+    assert!(request.express[0].seq > batch.last());
+    assert_eq!(batch.last(), Seq(6));
+    let places: Vec<_> = batch
+        .steps()
+        .map(|(last, step)| (last.0, matches!(step, Step::Hole(_))))
+        .collect();
+    let expected = [(1, false), (3, true), (4, false), (5, false), (6, true)];
+    assert_eq!(places, expected);
+    assert!(batch.fault(Seq(5)).is_some(), "it ends behind the head");
+    let broken = |change: fn(&mut Batch)| {
+        let mut batch = batch.clone();
+        change(&mut batch);
+        batch.fault(Seq(6))
+    };
+    assert!(broken(|batch| batch.first = Seq(0)).is_some());
+    assert!(broken(|batch| batch.holes.swap(0, 1)).is_some());
+    assert!(broken(|batch| batch.holes[0].to = Seq(1)).is_some());
+    assert!(broken(|batch| batch.holes[1].from = Seq(5)).is_some());
+    assert!(broken(|batch| batch.holes[1].from = Seq(7)).is_some());
 }
 
 #[test]

@@ -147,6 +147,7 @@ async fn take_enrolment(
         let refusal = Refusal {
             error: "token_used".into(),
             message: "the token was used before: make a new one".into(),
+            versions: None,
         };
         return (StatusCode::CONFLICT, Json(refusal)).into_response();
     }
@@ -183,6 +184,7 @@ async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
         let refusal = Refusal {
             error: "revoked".into(),
             message: reason,
+            versions: None,
         };
         return (StatusCode::FORBIDDEN, Json(refusal)).into_response();
     }
@@ -206,6 +208,7 @@ async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
         acked,
         page,
         keys,
+        dictionary: None,
         received_ms,
         sent_ms: clock::wall().timestamp_millis(),
     };

@@ -133,6 +133,7 @@ fn to_batch(before: Mark, stored: Vec<Stored>) -> Result<Batch, RequestError> {
         first: before.seq.next(),
         before: before.chain,
         events: events?,
+        holes: Vec::new(),
     })
 }
 
@@ -153,8 +154,11 @@ pub(super) fn exchange(
         head: outbox.appended(),
         batch: cut.batch,
         gap: cut.gap,
+        express: Vec::new(),
         cursor,
         keys,
+        dictionary: 0,
+        page_bytes: 0,
         wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
         at_ms,
         hello,
@@ -174,5 +178,9 @@ pub(super) fn hello(
         outbox_events: outbox.stats().events,
         clock_offset_ms,
         forked_from,
+        outbox_bytes: None,
+        disk: None,
+        sacrificed: None,
+        quarantined: None,
     }
 }

@@ -51,7 +51,9 @@ pub(super) async fn exchange(
     let request: ExchangeRequest = body::read(&headers, &bytes)?;
     drop(bytes);
     check(&request)?;
-    let answer = respond(&service, &peer, request, received_ms).await?;
+    let answer = respond(&service, &peer, request, received_ms)
+        .await?
+        .of_its_version();
     Ok(body::answer(&answer, body::accepts_zstd(&headers)))
 }
 
@@ -106,6 +108,7 @@ async fn respond(
         acked: taken.acked,
         page,
         keys,
+        dictionary: None,
         received_ms,
         sent_ms: now_ms(),
     })
@@ -142,6 +145,7 @@ fn verdict(request: &ExchangeRequest, verdict: Verdict, received_ms: i64) -> Exc
         acked: Mark::genesis(request.epoch),
         page: None,
         keys: None,
+        dictionary: None,
         received_ms,
         sent_ms: now_ms(),
     }

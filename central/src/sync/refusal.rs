@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tillbind_protocol::enrol::Refusal;
-use tillbind_protocol::exchange::{CURRENT, MIN, REQUEST_BYTES_MAX};
+use tillbind_protocol::exchange::{CURRENT, MIN, REQUEST_BYTES_MAX, Versions};
 
 use crate::enrolment::EnrolError;
 use crate::store::{Fault, StoreError};
@@ -119,6 +119,7 @@ impl IntoResponse for Refused {
         let refusal = Refusal {
             error: word.to_owned(),
             message,
+            versions: matches!(self, Self::Version(_)).then_some(Versions::OURS),
         };
         (status, Json(refusal)).into_response()
     }
@@ -143,6 +144,7 @@ pub(super) async fn unknown_path() -> Response {
     let refusal = Refusal {
         error: "bad_request".to_owned(),
         message: "there is nothing here: this listener is for terminals".to_owned(),
+        versions: None,
     };
     (StatusCode::NOT_FOUND, Json(refusal)).into_response()
 }

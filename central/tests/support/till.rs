@@ -80,8 +80,11 @@ impl Till {
             head: self.head(),
             batch: None,
             gap: None,
+            express: Vec::new(),
             cursor: Cursor::default(),
             keys: u32::MAX,
+            dictionary: 0,
+            page_bytes: 0,
             wait_ms: 0,
             at_ms: NOW_MS,
             hello: None,
@@ -102,6 +105,7 @@ impl Till {
                 first: Seq(first),
                 before: before.chain,
                 events: events.collect(),
+                holes: Vec::new(),
             }),
             ..self.poll()
         }
@@ -139,5 +143,9 @@ pub(crate) fn hello(machine: &str) -> Hello {
         outbox_events: 3,
         clock_offset_ms: Some(-250),
         forked_from: None,
+        outbox_bytes: None,
+        disk: None,
+        sacrificed: None,
+        quarantined: None,
     }
 }

@@ -41,8 +41,11 @@ impl Outbox {
             head: self.mark(self.head()),
             batch: None,
             gap: None,
+            express: Vec::new(),
             cursor: Cursor::default(),
             keys: 0,
+            dictionary: 0,
+            page_bytes: 0,
             wait_ms: 0,
             at_ms: 0,
             hello: None,
@@ -59,6 +62,7 @@ impl Outbox {
             first: Seq(after + 1),
             before: self.mark(after).chain,
             events,
+            holes: Vec::new(),
         };
         ExchangeRequest {
             batch: Some(batch),

@@ -55,6 +55,7 @@ impl Central {
             acked,
             page,
             keys: None,
+            dictionary: None,
             received_ms: now_ms,
             sent_ms: now_ms,
         };

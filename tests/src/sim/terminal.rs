@@ -186,6 +186,7 @@ impl Terminal {
                     .take(most.min(4))
                     .map(|(_, r)| RawValue::from_string(r.clone()).expect("records are JSON"))
                     .collect(),
+                holes: Vec::new(),
             }
         });
         let gap = self.gap.map(|(from, to)| GapNotice {
@@ -200,6 +201,10 @@ impl Terminal {
             outbox_events: self.disk.events.len() as u64,
             clock_offset_ms: None,
             forked_from: self.disk.forked_from,
+            outbox_bytes: None,
+            disk: None,
+            sacrificed: None,
+            quarantined: None,
         });
         ExchangeRequest {
             v: CURRENT,
@@ -208,8 +213,11 @@ impl Terminal {
             head: self.disk.head(),
             batch,
             gap,
+            express: Vec::new(),
             cursor: self.cursor.durable().clone(),
             keys: 0,
+            dictionary: 0,
+            page_bytes: 0,
             wait_ms: 0,
             at_ms: 0,
             hello,
