@@ -4,8 +4,10 @@
 //! One task per identity owns the machine and the replica's cursor. It ends when the agent stops or the
 //! identity is another; whoever started it then starts it anew.
 
+mod cut;
 mod line;
 mod request;
+mod status;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,10 +15,10 @@ use std::time::Duration;
 
 use tillbind_protocol::chain::forked_epoch;
 use tillbind_protocol::clock::Sample;
-use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict};
+use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict, Versions};
 use tillbind_protocol::ids::Seq;
 use tillbind_protocol::replica::{Cursor, PageVerdict, ReplicaCursor};
-use tillbind_protocol::uplink::{Action, Line as LineState, Outcome, Uplink, UplinkConfig, Wake};
+use tillbind_protocol::uplink::{Action, Outcome, Uplink, UplinkConfig, Wake};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
@@ -28,8 +30,9 @@ use crate::identity::enrolment::Machine;
 use crate::identity::tls::TlsError;
 use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::Outbox;
+use cut::{Cut, CutError, Gap, Wanted, cut};
 use line::{Answer, Line, LineError};
-use request::{Gap, RequestError};
+pub use status::LineStatus;
 
 /// Most bytes of records in one batch: a quarter of what central takes, which leaves room for the
 /// longest record and the request around it.
@@ -41,48 +44,6 @@ const TIMEOUT_SLACK: Duration = Duration::from_secs(90);
 
 /// Name of the note on the fork that central has not heard of.
 const FORK: &[u8] = b"forked from";
-
-/// How the line is, for status and doctor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineStatus {
-    /// The machine's state; none before the enrolment.
-    pub state: Option<LineState>,
-    /// When the last exchange succeeded, in milliseconds by the terminal's wall clock.
-    pub last_exchange_ms: Option<i64>,
-    /// Why the last attempt failed or was refused.
-    pub last_error: Option<String>,
-    /// When the last page of the replica became durable, in milliseconds by the wall clock.
-    pub replica_ms: Option<i64>,
-    /// Whether the replica has everything that central has for it.
-    pub replica_complete: bool,
-    /// How often the outbox began a new epoch in this run.
-    pub forks: u32,
-}
-
-impl LineStatus {
-    /// Before the enrolment.
-    pub fn unenrolled() -> Self {
-        Self {
-            state: None,
-            last_exchange_ms: None,
-            last_error: None,
-            replica_ms: None,
-            replica_complete: false,
-            forks: 0,
-        }
-    }
-
-    /// Returns the stable name of the state.
-    pub fn as_str(&self) -> &'static str {
-        match self.state {
-            None => "not_enrolled",
-            Some(LineState::Connecting) => "connecting",
-            Some(LineState::Online) => "online",
-            Some(LineState::Offline { .. }) => "offline",
-            Some(LineState::Refused) => "refused",
-        }
-    }
-}
 
 /// What the task works on.
 #[derive(Debug, Clone)]
@@ -173,7 +134,7 @@ pub async fn run(
                     under_way = None;
                     task.machine.handle_aborted();
                 }
-                Err(RequestError::Stopped) => return Err(UplinkError::Stopped),
+                Err(CutError::Stopped) => return Err(UplinkError::Stopped),
                 Err(error) => task.fail(&error.to_string()),
             }
         }
@@ -183,8 +144,7 @@ pub async fn run(
                 under_way = None;
                 match answer {
                     Ok(answer) => task.take(answer).await?,
-                    Err(LineError::Refused(reason)) => task.refused(reason),
-                    Err(error) => task.fail(&error.to_string()),
+                    Err(error) => task.take_error(&error),
                 }
             }
             changed = appended.changed() => {
@@ -196,7 +156,9 @@ pub async fn run(
             }
             () = until(timeout) => {
                 if let Some((_, Wake::AnswerTimeout)) = timeout && under_way.take().is_some() {
-                    task.fail("headquarters took too long to answer");
+                    let (now, entropy) = (clock::monotonic(), draw());
+                    task.machine.handle_timeout(now, entropy);
+                    task.failed("headquarters took too long to answer");
                 }
             }
             () = stopped(&mut stop) => return Ok(()),
@@ -232,28 +194,38 @@ fn kept_fork(reach: &Reach) -> Result<Option<Fork>, MembersError> {
 
 impl Task {
     /// Begins what the machine asks for; none for an abort.
-    async fn begin(&mut self, action: Action) -> Result<Option<Exchange>, RequestError> {
-        let (batch, wait) = match action {
+    async fn begin(&mut self, action: Action) -> Result<Option<Exchange>, CutError> {
+        let (cut, wait) = match action {
             Action::AbortPoll => return Ok(None),
             Action::SendBatch {
                 after,
                 events_max,
                 bytes_max,
+                express_after,
+                express_max,
             } => {
-                let (outbox, gap) = (self.reach.outbox.clone(), self.gap.clone());
-                let read = tokio::task::spawn_blocking(move || {
-                    request::batch(&outbox, after, events_max, bytes_max, gap)
-                });
-                (
-                    read.await.map_err(|_| RequestError::Stopped)??,
-                    Duration::ZERO,
-                )
+                let wanted = Wanted {
+                    after,
+                    events_max,
+                    bytes_max,
+                    express_after,
+                    express_max,
+                    version: self.machine.version(),
+                    gap: self.gap.clone(),
+                };
+                let outbox = self.reach.outbox.clone();
+                let read = tokio::task::spawn_blocking(move || cut(&outbox, &wanted));
+                let cut = read.await.map_err(|_| CutError::Stopped)??;
+                self.machine.handle_sent(cut.load);
+                (cut, Duration::ZERO)
             }
-            Action::SendPoll { wait } => (request::Cut::default(), wait),
+            Action::SendPoll { wait } => (Cut::default(), wait),
         };
+        let version = self.machine.version();
         let hello = self.hello_is_due().then(|| {
             let offset = *self.reach.clock_offset.borrow();
             request::hello(
+                version,
                 &self.reach.outbox,
                 &self.reach.machine,
                 offset,
@@ -262,12 +234,16 @@ impl Task {
         });
         let request = request::exchange(
             &self.reach.outbox,
-            batch,
-            self.cursor.durable().clone(),
-            self.keys_version,
-            wait,
-            clock::wall().timestamp_millis(),
-            hello,
+            cut,
+            request::Frame {
+                version,
+                cursor: self.cursor.durable().clone(),
+                keys: self.keys_version,
+                page_bytes: self.machine.page_bytes(),
+                wait,
+                at_ms: clock::wall().timestamp_millis(),
+                hello,
+            },
         );
         let timeout = wait + self.reach.settings.answer_timeout + TIMEOUT_SLACK;
         Ok(Some(Box::pin(self.line.clone().exchange(request, timeout))))
@@ -315,7 +291,7 @@ impl Task {
             more,
             oldest,
             received,
-            u64::from_le_bytes(clock::random()),
+            draw(),
         );
         match outcome {
             None => {}
@@ -434,30 +410,62 @@ impl Task {
             .unwrap_or_else(|| outbox.appended().seq.next())
     }
 
+    fn take_error(&mut self, error: &LineError) {
+        let (now, entropy) = (clock::monotonic(), draw());
+        match error {
+            LineError::Refused(reason) => {
+                self.machine.handle_refused(now, entropy);
+                self.refused(reason);
+            }
+            LineError::Version { theirs, message } => self.turn_to_version(*theirs, message),
+            LineError::TooLarge(_) => {
+                self.machine.handle_too_large(now, entropy);
+                self.failed(&error.to_string());
+            }
+            LineError::Unreachable(_)
+            | LineError::Http { .. }
+            | LineError::Malformed(_)
+            | LineError::Request(_) => self.fail(&error.to_string()),
+        }
+    }
+
+    /// Goes on in a version that headquarters reads, if there is one.
+    fn turn_to_version(&mut self, theirs: Option<Versions>, message: &str) {
+        let ours = self.machine.version();
+        let now = clock::monotonic();
+        if self.machine.handle_version_refused(theirs, now, draw()) {
+            let version = self.machine.version();
+            tracing::info!(
+                ours,
+                version,
+                "headquarters is of another version: going on in its own"
+            );
+            // What it was not told in this form.
+            self.hello_at = None;
+            self.show(|_| {});
+        } else {
+            self.refused(message);
+        }
+    }
+
     fn fail(&mut self, reason: &str) {
-        self.machine
-            .handle_failure(clock::monotonic(), u64::from_le_bytes(clock::random()));
+        self.machine.handle_failure(clock::monotonic(), draw());
+        self.failed(reason);
+    }
+
+    /// Tells people of a failure that the machine knows of.
+    fn failed(&mut self, reason: &str) {
         if self.reach.status.borrow().last_error.as_deref() != Some(reason) {
             tracing::warn!(reason, "the exchange with headquarters failed");
         }
         self.show(|status| status.last_error = Some(reason.to_owned()));
     }
 
-    fn refused(&mut self, reason: String) {
-        let verdict = Verdict::Refused { reason };
-        let (acked, oldest) = (self.machine.acked(), self.oldest());
-        let entropy = u64::from_le_bytes(clock::random());
-        let now = clock::monotonic();
-        // A refusal asks nothing of the outbox.
-        let _nothing = self
-            .machine
-            .handle_answer(&verdict, acked, false, oldest, now, entropy);
-        if let Verdict::Refused { reason } = verdict {
-            tracing::error!(reason, "headquarters refuses this terminal");
-            self.show(|status| {
-                status.last_error = Some(format!("headquarters refuses this terminal: {reason}"));
-            });
-        }
+    fn refused(&mut self, reason: &str) {
+        tracing::error!(reason, "headquarters refuses this terminal");
+        self.show(|status| {
+            status.last_error = Some(format!("headquarters refuses this terminal: {reason}"));
+        });
     }
 
     fn show(&self, change: impl FnOnce(&mut LineStatus)) {
@@ -473,6 +481,10 @@ impl Task {
             tracing::debug!("the owner of the state is gone");
         }
     }
+}
+
+fn draw() -> u64 {
+    u64::from_le_bytes(clock::random())
 }
 
 async fn blocking<T: Send + 'static>(

@@ -2,7 +2,8 @@
 //!
 //! Within it: the stream's row is locked, [`tillbind_protocol::intake`] decides what of the batch is
 //! new, the records are stored byte for byte, projected into sales, cards, points and bindings,
-//! unusable ones put into quarantine, a gap recorded, and the watermark moved. A crash anywhere
+//! unusable ones put into quarantine, gaps recorded, and the watermark moved; requests that were shown
+//! before their turn are ruled on (`express`). A crash anywhere
 //! leaves either all of it or nothing, and the terminal sends again what it saw no answer for.
 //!
 //! A record that the database itself refuses must not stop the stream: the batch is then taken
@@ -10,13 +11,14 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use tillbind_protocol::chain::{ChainHash, Mark};
-use tillbind_protocol::exchange::{ExchangeRequest, GapNotice, Verdict};
+use tillbind_protocol::exchange::{ExchangeRequest, Verdict};
 use tillbind_protocol::ids::{Epoch, Seq, TerminalId};
-use tillbind_protocol::intake::{Accepted, Decision, decide, places_to_compare};
+use tillbind_protocol::intake::{Accepted, Decision, Missing, decide, places_to_compare};
 
 use crate::changes::Touched;
+use crate::members;
 use crate::plain_text::plain_text;
 use crate::quarantine::{self, Poisoned};
 use crate::store::statement::{ColumnType, execute, for_update, insert_many, row, rows};
@@ -25,6 +27,7 @@ use crate::terminals::Terminal;
 use crate::values;
 
 mod cards;
+mod express;
 pub mod projection;
 pub mod reading;
 pub mod rules;
@@ -38,6 +41,8 @@ use projection::{Item, Origin, Rules};
 const ATTEMPTS_MAX: u32 = 5;
 /// Longest reason of a gap that is kept, in bytes.
 const GAP_REASON_BYTES_MAX: usize = 500;
+/// Stored chain values that one statement asks for by their places.
+const PLACES_A_STATEMENT: usize = 500;
 /// Largest place that the database can hold.
 pub const SEQ_MAX: u64 = i64::MAX as u64;
 
@@ -74,8 +79,7 @@ pub async fn take(
     arrival: &Arrival<'_>,
     request: &ExchangeRequest,
 ) -> Result<Taken, StoreError> {
-    let has_batch = request.batch.as_ref().is_some_and(|b| !b.events.is_empty());
-    if !has_batch && request.gap.is_none() {
+    if !request.sends() {
         return poll(store, arrival, request).await;
     }
     let mut careful = false;
@@ -133,7 +137,8 @@ async fn take_once(
     let chains = stored_chains(&*tx, id, stored.as_ref(), request).await?;
     let forks = forks_of(&*tx, id, request.epoch).await?;
     let decision = decide(stored.as_ref(), &chains, &forks, request);
-    if decision.watermark.is_none() && decision.accepted.is_empty() {
+    let changes_nothing = decision.watermark.is_none() && decision.accepted.is_empty();
+    if changes_nothing && request.express.is_empty() {
         tx.rollback().await?;
         return Ok(Taken {
             verdict: decision.verdict,
@@ -152,17 +157,15 @@ async fn take_once(
         rules: arrival.rules,
     };
     let mut touched = Touched::default();
-    let poisoned = if careful {
-        project_one_by_one(&tx, &origin, &items, &mut touched).await?
-    } else {
-        projection::project(&tx, &origin, &items, &mut touched).await?
-    };
+    if !request.express.is_empty() {
+        // Before any card's row, as everywhere.
+        members::lock(&tx).await?;
+    }
+    let poisoned = project_all(&tx, &origin, &items, careful, &mut touched).await?;
+    let ruled = express::rule(&tx, &origin, request, careful, &mut touched).await?;
     let quarantined = poisoned.len();
     quarantine::put(&tx, id, request.epoch, poisoned, arrival.received_ms).await?;
-    if let Some(gap) = decision.gap {
-        let from = stored.map_or(Seq(1), |mark| mark.seq.next());
-        note_gap(&tx, arrival, request.epoch, from, gap).await?;
-    }
+    note_gaps(&tx, arrival, request.epoch, &decision.gaps).await?;
     let filled = decision.accepted.first().map(|first| first.mark.seq);
     if let Some(first) = filled.filter(|first| stored.is_some_and(|mark| *first <= mark.seq)) {
         count_filled(&tx, id, request.epoch, first).await?;
@@ -172,6 +175,9 @@ async fn take_once(
     }
     touched.publish(&*tx).await?;
     tx.commit().await?;
+    if ruled > 0 {
+        tracing::debug!(terminal = %id, ruled, "requests were ruled on before their turn");
+    }
     Ok(Taken {
         verdict: decision.verdict,
         acked: decision.acked,
@@ -186,6 +192,22 @@ fn read_all(decision: &Decision<'_>) -> Vec<Item> {
         reading: reading::read(accepted.record),
     };
     decision.accepted.iter().map(read).collect()
+}
+
+async fn project_all(
+    tx: &DatabaseTransaction,
+    origin: &Origin<'_>,
+    items: &[Item],
+    careful: bool,
+    touched: &mut Touched,
+) -> Result<Vec<Poisoned>, StoreError> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    if careful {
+        return project_one_by_one(tx, origin, items, touched).await;
+    }
+    projection::project(tx, origin, items, touched).await
 }
 
 async fn project_one_by_one(
@@ -287,23 +309,28 @@ async fn stored_chains(
     let Some((first, last)) = places.first().zip(places.last()) else {
         return Ok(chains);
     };
-    // One range when it is about as short as the list (a resend), single places otherwise.
+    // One range when it is about as short as the list (a resend), lists of places otherwise.
     let span = last.0 - first.0;
-    let ranges: Vec<(Seq, Seq)> = if span <= places.len() as u64 * 2 {
-        vec![(*first, *last)]
+    let ranges: Vec<(String, Vec<Value>)> = if span <= places.len() as u64 * 2 {
+        let range = "seq BETWEEN $3 AND $4".to_owned();
+        vec![(range, values![column(*first), column(*last)])]
     } else {
-        places.iter().map(|place| (*place, *place)).collect()
+        places
+            .chunks(PLACES_A_STATEMENT)
+            .map(|some| {
+                let names: Vec<String> = (3..3 + some.len()).map(|n| format!("${n}")).collect();
+                let list = format!("seq IN ({})", names.join(", "));
+                (list, some.iter().map(|seq| column(*seq).into()).collect())
+            })
+            .collect()
     };
-    let sql = "SELECT seq, chain FROM events
-        WHERE terminal = $1 AND epoch = $2 AND seq BETWEEN $3 AND $4";
-    for (from, to) in ranges {
-        let values = values![
-            id.as_str(),
-            request.epoch.to_string(),
-            column(from),
-            column(to)
-        ];
-        for row in rows(on, operation, sql, values).await? {
+    for (condition, mut of_places) in ranges {
+        let sql = format!(
+            "SELECT seq, chain FROM events WHERE terminal = $1 AND epoch = $2 AND {condition}"
+        );
+        let mut values = values![id.as_str(), request.epoch.to_string()];
+        values.append(&mut of_places);
+        for row in rows(on, operation, &sql, values).await? {
             chains.insert(place(row.int(0)?), link(operation, row.text(1)?)?);
         }
     }
@@ -349,24 +376,35 @@ async fn store_events(
     Ok(())
 }
 
-async fn note_gap(
+async fn note_gaps(
     tx: &DatabaseTransaction,
     arrival: &Arrival<'_>,
     epoch: Epoch,
-    from: Seq,
-    gap: &GapNotice,
+    gaps: &[Missing<'_>],
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO gaps (terminal, epoch, from_seq, to_seq, reason, reported_ms)
-        VALUES ($1, $2, $3, $4, $5, $6)";
-    let values = values![
-        arrival.terminal.id.as_str(),
-        epoch.to_string(),
-        column(from),
-        column(gap.to),
-        plain_text(&gap.reason, GAP_REASON_BYTES_MAX),
-        arrival.received_ms,
+    use ColumnType::{Int, Text};
+
+    let columns = [
+        ("terminal", Text),
+        ("epoch", Text),
+        ("from_seq", Int),
+        ("to_seq", Int),
+        ("reason", Text),
+        ("reported_ms", Int),
     ];
-    execute(tx, "record a gap", sql, values).await?;
+    let epoch = epoch.to_string();
+    let line = |gap: &Missing<'_>| {
+        values![
+            arrival.terminal.id.as_str(),
+            epoch.as_str(),
+            column(gap.from),
+            column(gap.to),
+            plain_text(gap.reason, GAP_REASON_BYTES_MAX),
+            arrival.received_ms,
+        ]
+    };
+    let lines = gaps.iter().map(line).collect();
+    insert_many(tx, "record gaps", "gaps", &columns, lines, "").await?;
     Ok(())
 }
 

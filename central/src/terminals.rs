@@ -6,7 +6,7 @@
 //! superseded: a replaced till may still be selling, so it stays welcome until it is revoked.
 
 use sea_orm::ConnectionTrait;
-use tillbind_protocol::exchange::Hello;
+use tillbind_protocol::exchange::{DiskState, Hello};
 use tillbind_protocol::ids::{Epoch, StoreId, TerminalId, WorkstationId};
 
 use crate::audit::{self, Entry};
@@ -42,6 +42,8 @@ pub struct Terminal {
     pub last_seen_ms: Option<i64>,
     /// The epoch with which it was.
     pub epoch: Option<Epoch>,
+    /// How its disk was when it last said.
+    pub disk: Option<DiskState>,
 }
 
 /// How a certificate stands with its terminal.
@@ -79,7 +81,7 @@ pub async fn find(
 ) -> Result<Option<Terminal>, StoreError> {
     let sql =
         "SELECT store, workstation, serial, serial_pending, machine, revoked_ms, last_seen_ms,
-        epoch FROM terminals WHERE terminal = $1";
+        epoch, disk FROM terminals WHERE terminal = $1";
     let Some(row) = row(on, "look up a terminal", sql, values![id.as_str()]).await? else {
         return Ok(None);
     };
@@ -94,6 +96,10 @@ pub async fn find(
         last_seen_ms: row.int_opt(6)?,
         epoch: match row.text_opt(7)? {
             Some(_) => Some(row.parsed(7)?),
+            None => None,
+        },
+        disk: match row.text_opt(8)? {
+            Some(name) => DiskState::ALL.into_iter().find(|d| d.as_str() == name),
             None => None,
         },
     }))
@@ -142,6 +148,10 @@ pub async fn note_seen(
     // Whoever says hello has passed the test for clones: an earlier refusal is over.
     let sql = "UPDATE terminals SET last_seen_ms = $2, epoch = $3, outbox_events = $4,
         clock_offset_ms = $5, version = COALESCE($6, version),
+        outbox_bytes = CASE WHEN $6 IS NULL THEN outbox_bytes ELSE $7 END,
+        disk = CASE WHEN $6 IS NULL THEN disk ELSE $8 END,
+        sacrificed = CASE WHEN $6 IS NULL THEN sacrificed ELSE $9 END,
+        quarantined = CASE WHEN $6 IS NULL THEN quarantined ELSE $10 END,
         refused_ms = CASE WHEN $6 IS NULL THEN refused_ms END,
         refused_reason = CASE WHEN $6 IS NULL THEN refused_reason END
         WHERE terminal = $1";
@@ -154,9 +164,46 @@ pub async fn note_seen(
         contact
             .hello
             .map(|hello| plain_text(&hello.version, HELLO_TEXT_BYTES_MAX)),
+        figure(contact.hello.and_then(|hello| hello.outbox_bytes)),
+        contact
+            .hello
+            .and_then(|hello| hello.disk)
+            .map(DiskState::as_str),
+        figure(contact.hello.and_then(|hello| hello.sacrificed)),
+        figure(contact.hello.and_then(|hello| hello.quarantined)),
     ];
     execute(on, "note a terminal's contact", sql, values).await?;
     Ok(())
+}
+
+fn figure(told: Option<u64>) -> Option<i64> {
+    told.map(|figure| i64::try_from(figure).unwrap_or(i64::MAX))
+}
+
+/// Warns in the log when a terminal's disk is not as it was when it last said.
+pub fn warn_of_disk(before: &Terminal, now: DiskState) {
+    let Terminal {
+        id,
+        store,
+        workstation,
+        ..
+    } = before;
+    if before.disk.unwrap_or(DiskState::Ok) == now {
+        return;
+    }
+    match now {
+        DiskState::Full => tracing::error!(
+            terminal = %id, %store, %workstation,
+            "a terminal's disk is full: it can record nothing more until there is room"
+        ),
+        DiskState::Tight => tracing::warn!(
+            terminal = %id, %store, %workstation,
+            "a terminal's disk is tight: it gives up lesser events to keep sales and bindings"
+        ),
+        DiskState::Ok => tracing::info!(
+            terminal = %id, %store, %workstation, "a terminal's disk has room again"
+        ),
+    }
 }
 
 /// Writes down that a terminal's identity turned up on another machine: headquarters sees it at the
@@ -232,6 +279,7 @@ mod tests {
             revoked_ms: None,
             last_seen_ms: None,
             epoch: None,
+            disk: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod story {
     pub(crate) mod desk;
     pub(crate) mod enrolment;
     pub(crate) mod exports;
+    pub(crate) mod express;
     pub(crate) mod intake;
     pub(crate) mod pages;
     pub(crate) mod sales;
@@ -55,6 +56,7 @@ over_both_engines! {
     enrolment::a_renewed_certificate_replaces_its_predecessor_when_it_is_first_used,
     intake::a_batch_is_taken_once_however_often_it_is_sent,
     intake::a_hole_is_asked_for_and_a_notice_explains_it,
+    intake::a_batch_goes_on_behind_its_holes_and_each_becomes_a_gap,
     intake::a_rolled_back_till_forks_and_both_histories_are_kept,
     intake::a_poison_record_stops_nothing_and_can_be_mended,
     intake::a_value_that_the_database_refuses_goes_to_quarantine_alone,
@@ -66,6 +68,13 @@ over_both_engines! {
     binding::a_dispute_settled_to_the_claimant_moves_the_card_and_its_earnings,
     binding::two_platforms_of_one_person_become_one_member,
     binding::bad_evidence_is_rejected_with_its_reason,
+    express::a_request_shown_before_its_turn_is_ruled_on_at_once_and_only_once,
+    express::a_request_shown_before_its_turn_is_known_in_the_epoch_that_a_fork_leads_to,
+    express::a_central_that_asks_for_what_it_lost_rules_on_what_it_is_shown,
+    express::the_first_request_shown_stands_and_the_other_opens_one_dispute,
+    express::a_copy_of_no_use_is_passed_over_and_judged_when_its_event_comes,
+    express::a_copy_that_the_database_refuses_does_not_stop_its_batch,
+    pages::a_short_page_for_a_slow_line_holds_one_change_at_least,
     pages::a_snapshot_is_resumed_at_any_page_and_followed_by_changes,
     pages::a_foreign_cursor_starts_over,
     pages::no_change_is_missed_while_others_write,

@@ -89,6 +89,37 @@ pub struct ExchangeRequest {
     pub hello: Option<Hello>,
 }
 
+impl ExchangeRequest {
+    /// Whether it brings anything that central is to take in.
+    pub fn sends(&self) -> bool {
+        let batch = self.batch.as_ref().is_some_and(|batch| !batch.is_empty());
+        batch || self.gap.is_some() || !self.express.is_empty()
+    }
+
+    /// Returns the highest place that it speaks of.
+    pub fn highest_place(&self) -> Seq {
+        let batch = self.batch.as_ref().map(Batch::last);
+        let gap = self.gap.as_ref().map(|gap| gap.to.max(gap.from));
+        let express = self.express.iter().map(|one| one.seq);
+        let marks = [self.acked.seq, self.head.seq].into_iter();
+        let all = marks.chain(batch).chain(gap).chain(express);
+        all.max().unwrap_or(Seq::ZERO)
+    }
+
+    /// Says what is wrong with its places, if anything is.
+    pub fn fault(&self) -> Option<&'static str> {
+        let head = self.head.seq;
+        if self
+            .express
+            .iter()
+            .any(|one| one.seq == Seq::ZERO || one.seq > head)
+        {
+            return Some("an express copy is of no event");
+        }
+        self.batch.as_ref().and_then(|batch| batch.fault(head))
+    }
+}
+
 /// Events of one epoch in order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Batch {

@@ -6,6 +6,9 @@
 //! - equal and beyond the watermark: the new events are taken;
 //! - equal and wholly behind it: a resend, acknowledged again;
 //! - a hole before the batch: `rewind`, unless a gap notice explains it;
+//! - a hole inside the batch that reaches beyond the watermark: the watermark passes it, and it becomes
+//!   a gap; wholly behind the watermark: the chain at its end is compared like an event's, and nothing
+//!   is recorded, since every place there is an event or a gap already;
 //! - inside a recorded gap: taken after all. A restored disk may hold what was given up, and only
 //!   its place is known, so nothing can be compared until the gap's end;
 //! - different: `fork` at the first event that differs. The terminal starts a new epoch and sends
@@ -20,7 +23,7 @@
 use std::collections::BTreeMap;
 
 use crate::chain::{ChainHash, Mark};
-use crate::exchange::{ExchangeRequest, GapNotice, Verdict};
+use crate::exchange::{Batch, ExchangeRequest, GapNotice, Step, Verdict};
 use crate::ids::Seq;
 
 /// What to do with a request.
@@ -35,8 +38,19 @@ pub struct Decision<'r> {
     /// Events to store, in order. Those that fill a gap lie behind the watermark. Also to be stored
     /// when the verdict is `fork`: the terminal will not send what precedes the fork again.
     pub accepted: Vec<Accepted<'r>>,
-    /// The gap to record, if the watermark passed one.
-    pub gap: Option<&'r GapNotice>,
+    /// Gaps to record, in order: what the watermark passes without an event.
+    pub gaps: Vec<Missing<'r>>,
+}
+
+/// Places to record as a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing<'r> {
+    /// The first; behind the watermark as it was.
+    pub from: Seq,
+    /// The last.
+    pub to: Seq,
+    /// Why they are gone, in the terminal's words.
+    pub reason: &'r str,
 }
 
 /// An event to store.
@@ -48,16 +62,16 @@ pub struct Accepted<'r> {
     pub record: &'r str,
 }
 
-/// Returns the places whose stored chain value [`decide`] wants to see, in order. Few: what the batch
-/// overlaps with, and the terminal's two marks.
+/// Returns the places whose stored chain value [`decide`] wants to see, in order. Few: the events and
+/// ends of holes of the batch that lie behind the watermark, and the terminal's two marks.
 pub fn places_to_compare(stored: Option<&Mark>, request: &ExchangeRequest) -> Vec<Seq> {
     let Some(stored) = stored else {
         return Vec::new();
     };
     let mut places = vec![request.acked.seq, request.head.seq];
     if let Some(batch) = &request.batch {
-        let overlap_end = batch.last().min(stored.seq);
-        places.extend((batch.first.before().0..=overlap_end.0).map(Seq));
+        places.push(batch.first.before());
+        places.extend(batch.steps().map(|(last, _)| last));
     }
     places.retain(|place| *place > Seq::ZERO && *place < stored.seq);
     places.sort_unstable();
@@ -89,11 +103,11 @@ pub fn decide<'r>(
         None => (history.watermark, None),
     };
     let mut decision = match &request.batch {
-        Some(batch) if !batch.events.is_empty() => decide_batch(&history, start, request),
+        Some(batch) if !batch.is_empty() => decide_batch(&history, start, batch, request),
         Some(_) | None => decide_poll(&history, start, request),
     };
-    if gap.is_some() && decision.acked.seq >= start.seq {
-        decision.gap = gap;
+    if let Some(gap) = gap.filter(|_| decision.acked.seq >= start.seq) {
+        decision.gaps.insert(0, history.missing(gap));
         decision.watermark = decision.watermark.or(Some(start));
     }
     decision
@@ -116,6 +130,21 @@ impl History<'_> {
             return Some(self.genesis.chain);
         }
         self.chains.get(&seq).copied()
+    }
+
+    /// The first place among some at which another epoch left this one.
+    fn left_within(&self, from: Seq, to: Seq) -> Option<Seq> {
+        let within = self.forks.iter().filter(|at| (from..=to).contains(at));
+        within.min().copied()
+    }
+
+    /// The part of a notice that lies beyond the watermark.
+    fn missing<'r>(&self, notice: &'r GapNotice) -> Missing<'r> {
+        Missing {
+            from: notice.from.max(self.watermark.seq.next()),
+            to: notice.to,
+            reason: &notice.reason,
+        }
     }
 
     fn agrees(&self, mark: &Mark) -> Agreement {
@@ -164,11 +193,18 @@ fn passed_gap<'r>(
 fn decide_batch<'r>(
     history: &History<'_>,
     start: Mark,
+    batch: &'r Batch,
     request: &'r ExchangeRequest,
 ) -> Decision<'r> {
-    let Some(batch) = &request.batch else {
-        return decide_poll(history, start, request);
-    };
+    if batch.fault(request.head.seq).is_some() {
+        // The caller refuses such a batch; nothing of it is taken in any case.
+        return answer(
+            Verdict::Rewind {
+                to: start.seq.next(),
+            },
+            agreed(history, request),
+        );
+    }
     let before = Mark {
         seq: batch.first.before(),
         chain: batch.before,
@@ -195,36 +231,52 @@ fn decide_batch<'r>(
         Agreement::Different | Agreement::Beyond => return diverged_before(history, request),
     }
     let mut mark = before;
-    let mut accepted = Vec::new();
-    for record in &batch.events {
-        let next = mark.next(record.get().as_bytes());
-        match history.agrees(&next) {
-            Agreement::Equal => {}
-            Agreement::NotKept | Agreement::Beyond if history.forks.contains(&next.seq) => {
-                return fork_at(history, next.seq, mark, accepted);
+    let mut taken = Shown::default();
+    for (last, step) in batch.steps() {
+        let from = mark.seq.next();
+        let next = match step {
+            Step::Event(record) => mark.next(record.as_bytes()),
+            Step::Hole(hole) => Mark {
+                seq: last,
+                chain: hole.after,
+            },
+        };
+        let agreement = history.agrees(&next);
+        let left = match agreement {
+            Agreement::Equal => None,
+            Agreement::Different => Some(from),
+            Agreement::NotKept | Agreement::Beyond => history.left_within(from, last),
+        };
+        if let Some(at) = left {
+            return fork_at(history, at, mark, taken);
+        }
+        match (agreement, step) {
+            (Agreement::NotKept | Agreement::Beyond, Step::Event(record)) => {
+                taken.accepted.push(Accepted { mark: next, record });
             }
-            Agreement::NotKept | Agreement::Beyond => {
-                accepted.push(Accepted {
-                    mark: next,
-                    record: record.get(),
-                });
-            }
-            Agreement::Different => {
-                return fork_at(history, next.seq, mark, accepted);
-            }
+            (Agreement::Beyond, Step::Hole(hole)) => taken.gaps.push(history.missing(hole)),
+            // Every place of it is an event or a gap already.
+            (Agreement::NotKept, Step::Hole(_))
+            | (Agreement::Equal | Agreement::Different, Step::Event(_) | Step::Hole(_)) => {}
         }
         mark = next;
     }
     if request.head.seq < history.watermark.seq && mark.seq >= request.head.seq {
-        return fork_at(history, request.head.seq.next(), mark, accepted);
+        return fork_at(history, request.head.seq.next(), mark, taken);
     }
     Decision {
-        verdict: Verdict::Ok,
-        acked: mark,
         watermark: (mark.seq > history.watermark.seq).then_some(mark),
-        accepted,
-        gap: None,
+        accepted: taken.accepted,
+        gaps: taken.gaps,
+        ..answer(Verdict::Ok, mark)
     }
+}
+
+/// What a batch showed up to some place.
+#[derive(Debug, Default)]
+struct Shown<'r> {
+    accepted: Vec<Accepted<'r>>,
+    gaps: Vec<Missing<'r>>,
 }
 
 fn decide_poll<'r>(
@@ -233,6 +285,13 @@ fn decide_poll<'r>(
     request: &'r ExchangeRequest,
 ) -> Decision<'r> {
     let head = &request.head;
+    if start.seq > history.watermark.seq {
+        // A gap notice took the watermark along.
+        return Decision {
+            watermark: Some(start),
+            ..answer(Verdict::Ok, start)
+        };
+    }
     if head.seq > start.seq {
         // It has more than central: either it is about to send it, or it takes for acknowledged
         // what central lost.
@@ -245,13 +304,6 @@ fn decide_poll<'r>(
             Verdict::Ok
         };
         return answer(verdict, agreed);
-    }
-    if start.seq > history.watermark.seq {
-        // A gap notice took the watermark to the terminal's newest place.
-        return Decision {
-            watermark: Some(start),
-            ..answer(Verdict::Ok, start)
-        };
     }
     match history.agrees(head) {
         Agreement::Equal | Agreement::NotKept if head.seq == history.watermark.seq => {
@@ -304,15 +356,11 @@ fn agreed(history: &History<'_>, request: &ExchangeRequest) -> Mark {
     }
 }
 
-fn fork_at<'r>(
-    history: &History<'_>,
-    at: Seq,
-    agreed: Mark,
-    accepted: Vec<Accepted<'r>>,
-) -> Decision<'r> {
+fn fork_at<'r>(history: &History<'_>, at: Seq, agreed: Mark, taken: Shown<'r>) -> Decision<'r> {
     let watermark = (agreed.seq > history.watermark.seq).then_some(agreed);
     Decision {
-        accepted,
+        accepted: taken.accepted,
+        gaps: taken.gaps,
         watermark,
         ..answer(Verdict::Fork { at }, agreed)
     }
@@ -324,7 +372,7 @@ fn answer<'r>(verdict: Verdict, acked: Mark) -> Decision<'r> {
         acked,
         watermark: None,
         accepted: Vec::new(),
-        gap: None,
+        gaps: Vec::new(),
     }
 }
 

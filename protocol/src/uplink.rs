@@ -5,127 +5,55 @@
 //! terminal waits in a long poll, which a new event aborts. Failures back off; `slow down for` and a
 //! refusal are obeyed.
 //!
+//! **A slow line.** A request that timed out or was too long is halved, and grows again while there is
+//! time to spare, down to one event; so do the pages that come down. **Express:** while a backlog goes
+//! up, each request shows copies of the binding requests that wait behind its batch, each once in a
+//! run; [`Action::SendBatch`] says which. **Somebody at the till:** an event after a quiet time cuts a
+//! back-off short. **Versions:** a central that is older is spoken to in its own version.
+//!
 //! Use: feed `handle_*`, then call [`Uplink::poll_action`] until it returns `None`, then sleep until
 //! [`Uplink::poll_timeout`].
 
+mod action;
+mod config;
+mod portion;
+mod spoken;
+
 use std::time::{Duration, Instant};
 
-use crate::backoff::{Backoff, BackoffConfig, jitter};
+use crate::backoff::{Backoff, jitter};
 use crate::chain::Mark;
-use crate::exchange::{BATCH_EVENTS_MAX, Verdict};
+use crate::exchange::{BATCH_EVENTS_MAX, EXPRESS_MAX, Verdict, Versions};
 use crate::ids::Seq;
+pub use action::{Action, Line, Load, Outcome, Wake};
+pub use config::UplinkConfig;
+use portion::Portion;
+pub use spoken::NEWER_RETRY;
+use spoken::Spoken;
 
-/// Bounds of the uplink.
-#[derive(Debug, Clone, Copy)]
-pub struct UplinkConfig {
-    /// Most events in one batch; at most [`BATCH_EVENTS_MAX`].
-    pub events_max: usize,
-    /// Most bytes of records in one batch; one record always goes.
-    pub bytes_max: usize,
-    /// How long the first event waits for company.
-    pub linger: Duration,
-    /// How long a poll may be held by central.
-    pub poll_wait: Duration,
-    /// How long an answer may take, on top of the poll's wait, before the attempt has failed.
-    pub answer_timeout: Duration,
-    /// How long a refused terminal waits before it asks again.
-    pub refused_retry: Duration,
-    /// Back-off after failures.
-    pub backoff: BackoffConfig,
-}
-
-impl Default for UplinkConfig {
-    fn default() -> Self {
-        Self {
-            events_max: 1_000,
-            bytes_max: 1024 * 1024,
-            linger: Duration::from_millis(20),
-            poll_wait: Duration::from_secs(25),
-            answer_timeout: Duration::from_secs(20),
-            refused_retry: Duration::from_secs(60),
-            backoff: BackoffConfig::default(),
-        }
-    }
-}
-
-/// What the shell is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Read events after this place, at most so many and so much, and send them.
-    SendBatch {
-        /// The place before the first event.
-        after: Seq,
-        /// Most events.
-        events_max: usize,
-        /// Most bytes of records, but always one record.
-        bytes_max: usize,
-    },
-    /// Send a request without events that central may hold so long.
-    SendPoll {
-        /// How long central may hold it.
-        wait: Duration,
-    },
-    /// Drop the poll under way: there is something to send.
-    AbortPoll,
-}
-
-/// Why [`Uplink::poll_timeout`] wants to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
-    /// The first event has waited for company long enough.
-    Linger,
-    /// A failure's delay is over.
-    Backoff,
-    /// Central's `slow down for` is over.
-    SlowDown,
-    /// A refused terminal may ask again.
-    Refused,
-    /// The request under way takes too long: drop it and call [`Uplink::handle_failure`].
-    AnswerTimeout,
-}
-
-/// What an answer asks of the outbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Central has everything up to here: the outbox may forget it.
-    Acknowledged(Mark),
-    /// Move everything from this place on into the epoch that [`crate::chain::forked_epoch`] names,
-    /// then call [`Uplink::handle_forked`]. Everything before it is acknowledged.
-    Forked {
-        /// First place that differs.
-        at: Seq,
-    },
-    /// Central wants events from `from` on, which the outbox no longer holds: the next batch carries
-    /// a gap notice for `from ..= to`.
-    Gap {
-        /// First missing place.
-        from: Seq,
-        /// Last missing place.
-        to: Seq,
-    },
-}
-
-/// State of the line, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
-    /// No exchange has succeeded yet in this run.
-    Connecting,
-    /// The last exchange succeeded.
-    Online,
-    /// The last attempts failed, so many in a row.
-    Offline {
-        /// Failures in a row.
-        failures: u32,
-    },
-    /// Central refuses this identity.
-    Refused,
-}
+/// Smallest batch that a slow line leads to, in bytes of records: about one event.
+const BATCH_BYTES_LEAST: u64 = 512;
+/// Smallest page that a slow line leads to, in bytes.
+const PAGE_BYTES_LEAST: u64 = 4 * 1024;
+/// Largest page that a terminal asks for, in bytes; central's own bound is about as large.
+const PAGE_BYTES_MOST: u64 = 512 * 1024;
+/// Bytes of a batch that go with each express copy, so that these shrink along on a slow line.
+const BYTES_PER_EXPRESS: u64 = 512;
+/// An event after so long without one tells that somebody is at the till.
+const QUIET: Duration = Duration::from_secs(10);
+/// Least time between two back-offs that such an event cuts short: as long as the longest back-off, so
+/// that a fleet whose central is down asks at most twice as often.
+const HINT_EVERY: Duration = Duration::from_secs(30);
+/// After so many failures in a row central may be another one, and the newest version is tried again.
+const OUTAGE_FAILURES: u32 = 3;
+/// The first version with express copies and short pages.
+const EXPRESS_SINCE: u16 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Idle,
-    Sending { deadline: Instant },
-    Polling { deadline: Instant },
+    Sending { began: Instant, deadline: Instant },
+    Polling { began: Instant, deadline: Instant },
     Waiting { until: Instant, why: Wake },
 }
 
@@ -143,6 +71,13 @@ pub struct Uplink {
     abort_poll: bool,
     backoff: Backoff,
     line: Line,
+    batch: Portion,
+    page: Portion,
+    spoken: Spoken,
+    load: Load,
+    shown: Seq,
+    appended_at: Option<Instant>,
+    hinted_at: Option<Instant>,
 }
 
 impl Uplink {
@@ -164,7 +99,27 @@ impl Uplink {
             more_pages: true,
             abort_poll: false,
             line: Line::Connecting,
+            batch: Portion::new(BATCH_BYTES_LEAST, config.bytes_max as u64),
+            page: Portion::new(PAGE_BYTES_LEAST, PAGE_BYTES_MOST),
+            spoken: Spoken::new(),
+            load: Load::default(),
+            shown: Seq::ZERO,
+            appended_at: None,
+            hinted_at: None,
         }
+    }
+
+    /// Returns the version to write the next request in.
+    pub fn version(&self) -> u16 {
+        self.spoken.version()
+    }
+
+    /// Returns the longest page to ask for with the next request; 0 leaves it to central.
+    pub fn page_bytes(&self) -> u32 {
+        if self.page.is_most() || self.version() < EXPRESS_SINCE {
+            return 0;
+        }
+        u32::try_from(self.page.bytes()).unwrap_or(u32::MAX)
     }
 
     /// Returns what central has acknowledged.
@@ -192,6 +147,21 @@ impl Uplink {
         if had_nothing {
             self.linger_until = Some(now + self.config.linger);
         }
+        let passed = |since: Option<Instant>, least| {
+            since.is_none_or(|at| now.saturating_duration_since(at) >= least)
+        };
+        if passed(self.appended_at.replace(now), QUIET)
+            && passed(self.hinted_at, HINT_EVERY)
+            && self.backs_off()
+        {
+            self.hinted_at = Some(now);
+            self.state = State::Idle;
+        }
+    }
+
+    /// Takes note of what the request carries that [`Action::SendBatch`] asked for.
+    pub fn handle_sent(&mut self, load: Load) {
+        self.load = load;
     }
 
     /// Takes the answer of the request under way. `oldest` is the lowest place whose event the outbox
@@ -207,11 +177,19 @@ impl Uplink {
         entropy: u64,
     ) -> Option<Outcome> {
         self.abort_poll = false;
+        let took = self.took(now);
         self.state = State::Idle;
         self.more_pages = more_pages;
+        let load = std::mem::take(&mut self.load);
         match verdict {
             Verdict::Ok => {
                 self.succeed();
+                let allowed = self.config.answer_timeout;
+                self.batch.handle_fit(load.bytes as u64, took, allowed);
+                if more_pages {
+                    self.page.handle_fit(self.page.bytes(), took, allowed);
+                }
+                self.shown = self.shown.max(load.express_to.unwrap_or(Seq::ZERO));
                 self.resend_after = match self.resend_after {
                     Some(_) if acked.seq < self.acked.seq => Some(acked.seq),
                     Some(_) | None => None,
@@ -224,6 +202,8 @@ impl Uplink {
             }
             Verdict::Rewind { to } => {
                 self.succeed();
+                // A central that lost events has lost what it was shown as well.
+                self.shown = Seq::ZERO;
                 self.linger_until = None;
                 let after = to.before();
                 if after > self.head.seq {
@@ -255,17 +235,68 @@ impl Uplink {
                 None
             }
             Verdict::Refused { .. } => {
-                self.line = Line::Refused;
-                let delay = self.config.refused_retry;
-                self.wait(now, delay + jitter(delay / 2, entropy), Wake::Refused);
+                self.handle_refused(now, entropy);
                 None
             }
         }
     }
 
-    /// Takes note that the request under way failed or timed out.
+    /// Takes note that the request under way failed.
     pub fn handle_failure(&mut self, now: Instant, entropy: u64) {
+        self.back_off(now, entropy);
+        if self.backoff.failures() == OUTAGE_FAILURES {
+            self.spoken.handle_outage();
+        }
+    }
+
+    /// Takes note that the request under way was dropped at its [`Wake::AnswerTimeout`]: the next one
+    /// asks less of the line.
+    pub fn handle_timeout(&mut self, now: Instant, entropy: u64) {
+        if matches!(self.state, State::Sending { .. }) {
+            self.batch.handle_too_much(self.load.bytes as u64);
+        }
+        self.page.handle_too_much(self.page.bytes());
+        self.handle_failure(now, entropy);
+    }
+
+    /// Takes note that central, or something before it, found the request too long.
+    pub fn handle_too_large(&mut self, now: Instant, entropy: u64) {
+        let smaller = self.batch.handle_too_much(self.load.bytes as u64);
+        self.handle_failure(now, entropy);
+        if smaller {
+            self.state = State::Idle;
+        }
+    }
+
+    /// Takes note that central does not read the version spoken; `theirs` is what it reads, if it said
+    /// so. Returns whether another version will be tried; otherwise this terminal is refused until one
+    /// of the two is updated.
+    pub fn handle_version_refused(
+        &mut self,
+        theirs: Option<Versions>,
+        now: Instant,
+        entropy: u64,
+    ) -> bool {
+        if self.spoken.handle_refused(theirs, now) {
+            self.back_off(now, entropy);
+            return true;
+        }
+        self.handle_refused(now, entropy);
+        false
+    }
+
+    /// Takes note that central refuses this terminal.
+    pub fn handle_refused(&mut self, now: Instant, entropy: u64) {
         self.abort_poll = false;
+        self.load = Load::default();
+        self.line = Line::Refused;
+        let delay = self.config.refused_retry;
+        self.wait(now, delay + jitter(delay / 2, entropy), Wake::Refused);
+    }
+
+    fn back_off(&mut self, now: Instant, entropy: u64) {
+        self.abort_poll = false;
+        self.load = Load::default();
         let delay = self.backoff.handle_failure(entropy);
         self.line = Line::Offline {
             failures: self.backoff.failures(),
@@ -281,23 +312,13 @@ impl Uplink {
         self.abort_poll = false;
     }
 
-    /// Takes note that the line may be back (an interface came up, a technician asked): the next
-    /// attempt goes at once.
-    pub fn handle_line_hint(&mut self) {
-        if let State::Waiting {
-            why: Wake::Backoff, ..
-        } = self.state
-        {
-            self.state = State::Idle;
-        }
-    }
-
     /// Takes note that the outbox began a new epoch.
     pub fn handle_forked(&mut self, acked: Mark, head: Mark) {
         self.acked = acked;
         self.head = head;
         self.resend_after = None;
         self.linger_until = None;
+        self.shown = Seq::ZERO;
         self.more_pages = true;
         self.state = State::Idle;
     }
@@ -316,6 +337,7 @@ impl Uplink {
             }
             State::Waiting { .. } | State::Idle => {}
         }
+        self.spoken.handle_time(now);
         if self.has_unsent() {
             if !self.batch_is_due(now) {
                 self.state = State::Idle;
@@ -323,12 +345,20 @@ impl Uplink {
             }
             self.linger_until = None;
             self.state = State::Sending {
+                began: now,
                 deadline: now + self.config.answer_timeout,
+            };
+            let bytes_max = usize::try_from(self.batch.bytes()).unwrap_or(usize::MAX);
+            self.load = Load {
+                bytes: bytes_max,
+                express_to: None,
             };
             return Some(Action::SendBatch {
                 after: self.sent_up_to(),
                 events_max: self.config.events_max,
-                bytes_max: self.config.bytes_max,
+                bytes_max,
+                express_after: self.shown,
+                express_max: self.express_max(),
             });
         }
         let wait = if self.more_pages {
@@ -337,6 +367,7 @@ impl Uplink {
             self.config.poll_wait
         };
         self.state = State::Polling {
+            began: now,
             deadline: now + wait + self.config.answer_timeout,
         };
         Some(Action::SendPoll { wait })
@@ -352,8 +383,8 @@ impl Uplink {
         match self.state {
             State::Idle => linger,
             State::Waiting { until, why } => Some((until, why)),
-            State::Sending { deadline } => Some((deadline, Wake::AnswerTimeout)),
-            State::Polling { deadline } => {
+            State::Sending { deadline, .. } => Some((deadline, Wake::AnswerTimeout)),
+            State::Polling { deadline, .. } => {
                 let answer = (deadline, Wake::AnswerTimeout);
                 match linger {
                     Some(l) if !self.abort_poll && l.0 < deadline => Some(l),
@@ -361,6 +392,36 @@ impl Uplink {
                 }
             }
         }
+    }
+
+    /// Whether the line failed and the next attempt waits for its time.
+    fn backs_off(&self) -> bool {
+        let waits = matches!(
+            self.state,
+            State::Waiting {
+                why: Wake::Backoff,
+                ..
+            }
+        );
+        waits && matches!(self.line, Line::Offline { .. })
+    }
+
+    /// How long the request under way has taken.
+    fn took(&self, now: Instant) -> Duration {
+        match self.state {
+            State::Sending { began, .. } | State::Polling { began, .. } => {
+                now.saturating_duration_since(began)
+            }
+            State::Idle | State::Waiting { .. } => Duration::ZERO,
+        }
+    }
+
+    fn express_max(&self) -> usize {
+        if self.version() < EXPRESS_SINCE {
+            return 0;
+        }
+        let most = usize::try_from(self.batch.bytes() / BYTES_PER_EXPRESS);
+        most.unwrap_or(EXPRESS_MAX).clamp(1, EXPRESS_MAX)
     }
 
     fn sent_up_to(&self) -> Seq {

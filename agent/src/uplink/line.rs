@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tillbind_protocol::enrol::Refusal;
-use tillbind_protocol::exchange::{ExchangeRequest, ExchangeResponse, PATH, RESPONSE_BYTES_MAX};
+use tillbind_protocol::exchange::{
+    ExchangeRequest, ExchangeResponse, PATH, RESPONSE_BYTES_MAX, Versions,
+};
 
 use crate::clock;
 use crate::identity::Identity;
@@ -37,6 +39,13 @@ pub(super) enum LineError {
     Unreachable(String),
     #[error("headquarters refuses this terminal: {0}")]
     Refused(String),
+    #[error("headquarters reads another version: {message}")]
+    Version {
+        theirs: Option<Versions>,
+        message: String,
+    },
+    #[error("the request is too long for headquarters: {0}")]
+    TooLarge(String),
     #[error("headquarters answered HTTP {status}: {message}")]
     Http { status: u16, message: String },
     #[error("headquarters' answer cannot be read: {0}")]
@@ -46,7 +55,7 @@ pub(super) enum LineError {
 }
 
 /// Words of a refusal that only people can end.
-const REFUSED: [&str; 4] = ["revoked", "cloned", "version", "no_certificate"];
+const REFUSED: [&str; 3] = ["revoked", "cloned", "no_certificate"];
 
 impl Line {
     pub(super) fn new(identity: &Identity) -> Result<Self, TlsError> {
@@ -98,19 +107,21 @@ impl Line {
                 received,
             });
         }
-        Err(match read::<Refusal>(&body) {
-            Ok(refusal) if REFUSED.contains(&refusal.error.as_str()) => {
-                LineError::Refused(refusal.message)
-            }
-            Ok(refusal) => LineError::Http {
-                status: status.as_u16(),
-                message: refusal.message,
-            },
-            Err(_) => LineError::Http {
-                status: status.as_u16(),
-                message: "no reason".to_owned(),
-            },
-        })
+        Err(refused(status.as_u16(), &body))
+    }
+}
+
+/// Reads an answer that is no success; something before headquarters may have given it.
+fn refused(status: u16, body: &[u8]) -> LineError {
+    let (word, message, theirs) = match read::<Refusal>(body) {
+        Ok(refusal) => (refusal.error, refusal.message, refusal.versions),
+        Err(_) => (String::new(), "no reason".to_owned(), None),
+    };
+    match status {
+        413 => LineError::TooLarge(message),
+        426 => LineError::Version { theirs, message },
+        _ if REFUSED.contains(&word.as_str()) => LineError::Refused(message),
+        _ => LineError::Http { status, message },
     }
 }
 
@@ -136,6 +147,25 @@ fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, LineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do_about_it_and_one_without_words_is_read_too() {
+        let of_1 = br#"{"error":"version","message":"update"}"#;
+        let theirs = |error| match error {
+            LineError::Version { theirs, .. } => theirs,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(theirs(refused(426, of_1)), None);
+        let of_2 = br#"{"error":"version","message":"update","versions":{"min":1,"current":1}}"#;
+        let one = Versions { min: 1, current: 1 };
+        assert_eq!(theirs(refused(426, of_2)), Some(one));
+        assert_eq!(theirs(refused(426, b"<html>")), None);
+        assert!(matches!(refused(413, b"<html>"), LineError::TooLarge(_)));
+        let revoked = br#"{"error":"revoked","message":"m"}"#;
+        assert!(matches!(refused(403, revoked), LineError::Refused(_)));
+        let down = refused(502, b"<html>");
+        assert!(matches!(down, LineError::Http { status: 502, .. }));
+    }
 
     #[test]
     fn an_answer_that_unpacks_to_too_much_is_refused() {

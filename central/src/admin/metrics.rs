@@ -14,7 +14,7 @@ use crate::store::statement::row;
 use crate::values;
 
 /// Name, meaning and query of each figure. `$1` is the time.
-const GAUGES: [(&str, &str, &str); 6] = [
+const GAUGES: [(&str, &str, &str); 11] = [
     (
         "tillbind_terminals",
         "Terminals that may sync.",
@@ -30,6 +30,33 @@ const GAUGES: [(&str, &str, &str); 6] = [
         "tillbind_terminals_outbox_events",
         "Events that wait on terminals, as they last said.",
         "SELECT CAST(COALESCE(SUM(outbox_events), 0) AS BIGINT) FROM terminals
+            WHERE revoked_ms IS NULL AND $1 > 0",
+    ),
+    (
+        "tillbind_central_terminal_disk_tight",
+        "Terminals that give up lesser events for want of room, as they last said.",
+        "SELECT COUNT(*) FROM terminals WHERE revoked_ms IS NULL AND disk = 'tight' AND $1 > 0",
+    ),
+    (
+        "tillbind_central_terminal_disk_full",
+        "Terminals that can record nothing more, as they last said.",
+        "SELECT COUNT(*) FROM terminals WHERE revoked_ms IS NULL AND disk = 'full' AND $1 > 0",
+    ),
+    (
+        "tillbind_central_terminal_outbox_bytes",
+        "Bytes of the events that wait on terminals, as they last said.",
+        "SELECT CAST(COALESCE(SUM(outbox_bytes), 0) AS BIGINT) FROM terminals
+            WHERE revoked_ms IS NULL AND $1 > 0",
+    ),
+    (
+        "tillbind_central_terminal_sacrificed_events",
+        "Events that terminals gave up for want of room, as they last said.",
+        "SELECT CAST(COALESCE(SUM(sacrificed), 0) AS BIGINT) FROM terminals WHERE $1 > 0",
+    ),
+    (
+        "tillbind_central_terminal_quarantined_records",
+        "Records in the quarantines of terminals, as they last said.",
+        "SELECT CAST(COALESCE(SUM(quarantined), 0) AS BIGINT) FROM terminals
             WHERE revoked_ms IS NULL AND $1 > 0",
     ),
     (

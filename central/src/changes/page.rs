@@ -17,7 +17,16 @@ use crate::values;
 /// write there. The rest follows on the next page.
 pub const PAGE_BYTES_MAX: usize = 400 * 1024;
 
-/// Returns what follows a cursor: `None` if nothing does.
+/// Returns how long a page may be for a terminal that asks for so much; 0 asks for nothing special.
+pub fn bytes_max(asked: u32) -> usize {
+    match usize::try_from(asked) {
+        Ok(0) | Err(_) => PAGE_BYTES_MAX,
+        Ok(asked) => asked.min(PAGE_BYTES_MAX),
+    }
+}
+
+/// Returns what follows a cursor, in at most so many bytes of JSON but at least one change: `None` if
+/// nothing does.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -25,6 +34,7 @@ pub async fn after(
     on: &impl ConnectionTrait,
     history: &str,
     cursor: &Cursor,
+    bytes_max: usize,
 ) -> Result<Option<Page>, StoreError> {
     let newest = newest_version(on).await?;
     let known = Place::of_cursor(cursor, history, newest);
@@ -43,7 +53,7 @@ pub async fn after(
     let mut last = start;
     for (place, change) in found {
         bytes += serde_json::to_vec(&change).map_or(0, |json| json.len());
-        if bytes > PAGE_BYTES_MAX && !changes.is_empty() {
+        if bytes > bytes_max && !changes.is_empty() {
             more = true;
             break;
         }

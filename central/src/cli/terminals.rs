@@ -14,6 +14,7 @@ const COLUMNS: &[&str] = &[
     "state",
     "last_seen_at",
     "outbox_events",
+    "disk",
     "watermark",
     "version",
 ];

@@ -25,6 +25,10 @@ pub(super) const COLUMNS: &[&str] = &[
     "revoked_at",
     "refused_at",
     "refused_reason",
+    "outbox_bytes",
+    "disk",
+    "sacrificed_events",
+    "quarantined_records",
 ];
 
 pub(super) static LISTING: Listing = Listing {
@@ -36,7 +40,8 @@ pub(super) static LISTING: Listing = Listing {
                    WHEN t.refused_ms IS NOT NULL THEN 'refused' \
                    WHEN t.superseded_ms IS NOT NULL THEN 'superseded' \
                    ELSE 'current' END, \
-              t.enrolled_ms, t.superseded_ms, t.revoked_ms, t.refused_ms, t.refused_reason",
+              t.enrolled_ms, t.superseded_ms, t.revoked_ms, t.refused_ms, t.refused_reason, \
+              t.outbox_bytes, t.disk, t.sacrificed, t.quarantined",
     from: "terminals t LEFT JOIN streams s ON s.terminal = t.terminal AND s.epoch = t.epoch",
     always: None,
     time: Some("t.last_seen_ms"),
@@ -80,6 +85,15 @@ pub struct Terminal {
     refused_at: Option<Moment>,
     /// Why it was refused.
     refused_reason: Option<String>,
+    /// Bytes of the events that waited on the terminal when it last said.
+    outbox_bytes: Option<i64>,
+    /// `ok`; `tight`: it gives up lesser events to keep sales and bindings; `full`: it can record
+    /// nothing more. As it last said; nothing from an agent that does not tell.
+    disk: Option<String>,
+    /// Events given up for want of room, in the life of its outbox.
+    sacrificed_events: Option<i64>,
+    /// Records in the terminal's own quarantine.
+    quarantined_records: Option<i64>,
 }
 
 pub(super) fn line(row: &Row) -> Result<Terminal, StoreError> {
@@ -100,5 +114,9 @@ pub(super) fn line(row: &Row) -> Result<Terminal, StoreError> {
         revoked_at: cells.moment_opt()?,
         refused_at: cells.moment_opt()?,
         refused_reason: cells.text_opt()?,
+        outbox_bytes: cells.int_opt()?,
+        disk: cells.text_opt()?,
+        sacrificed_events: cells.int_opt()?,
+        quarantined_records: cells.int_opt()?,
     })
 }

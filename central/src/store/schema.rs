@@ -8,7 +8,10 @@ use super::statement::{execute, row};
 use crate::values;
 
 /// The schema's history. A migration that was released is never edited.
-const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("migrations/0001_first.sql"))];
+const MIGRATIONS: [(i64, &str); 2] = [
+    (1, include_str!("migrations/0001_first.sql")),
+    (2, include_str!("migrations/0002_terminal_health.sql")),
+];
 
 /// Names the lock that migrations hold on PostgreSQL, any number that nobody else uses.
 const ADVISORY_LOCK: i64 = 0x7469_6c6c_6269_6e64;

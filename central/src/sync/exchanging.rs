@@ -11,7 +11,8 @@ use axum::response::Response;
 use tillbind_protocol::backoff::jitter;
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::exchange::{
-    BATCH_EVENTS_MAX, CURRENT, ExchangeRequest, ExchangeResponse, MIN, Verdict,
+    BATCH_EVENTS_MAX, BATCH_HOLES_MAX, CURRENT, EXPRESS_MAX, ExchangeRequest, ExchangeResponse,
+    MIN, Verdict,
 };
 use tillbind_protocol::member_code::KeySet;
 use tillbind_protocol::replica::Page;
@@ -61,17 +62,18 @@ fn check(request: &ExchangeRequest) -> Result<(), Refused> {
     if !(MIN..=CURRENT).contains(&request.v) {
         return Err(Refused::Version(request.v));
     }
-    let mut places = vec![request.acked.seq.0, request.head.seq.0];
-    if let Some(batch) = &request.batch {
-        if batch.events.len() > BATCH_EVENTS_MAX {
-            return Err(Refused::TooLarge);
-        }
-        places.extend([batch.first.0, batch.last().0]);
+    if let Some(batch) = &request.batch
+        && (batch.events.len() > BATCH_EVENTS_MAX || batch.holes.len() > BATCH_HOLES_MAX)
+    {
+        return Err(Refused::TooLarge);
     }
-    if let Some(gap) = &request.gap {
-        places.extend([gap.from.0, gap.to.0]);
+    if request.express.len() > EXPRESS_MAX {
+        return Err(Refused::TooLarge);
     }
-    if places.iter().any(|place| *place > SEQ_MAX) {
+    if let Some(why) = request.fault() {
+        return Err(Refused::BadRequest(why.to_owned()));
+    }
+    if request.highest_place().0 > SEQ_MAX {
         let why = "a place is beyond 2^63: start a new epoch";
         return Err(Refused::BadRequest(why.to_owned()));
     }
@@ -84,7 +86,7 @@ async fn respond(
     request: ExchangeRequest,
     received_ms: i64,
 ) -> Result<ExchangeResponse, Refused> {
-    let sends = request.batch.is_some() || request.gap.is_some();
+    let sends = request.sends();
     let Some(turn) = Turn::wait(service, sends).await else {
         let for_ms = SLOW_DOWN_MS.start + draw() % (SLOW_DOWN_MS.end - SLOW_DOWN_MS.start);
         return Ok(verdict(&request, Verdict::SlowDown { for_ms }, received_ms));
@@ -224,6 +226,9 @@ async fn note_seen(
     };
     terminals::note_seen(&*tx, &terminal.id, &contact, now_ms).await?;
     tx.commit().await?;
+    if let Some(disk) = hello.and_then(|hello| hello.disk) {
+        terminals::warn_of_disk(terminal, disk);
+    }
     Ok(())
 }
 
@@ -248,7 +253,9 @@ async fn news(
             None
         } else {
             let _turn = service.pages.acquire().await;
-            page::after(service.store.reader(), &newest.history, &request.cursor).await?
+            let bytes_max = page::bytes_max(request.page_bytes);
+            let reader = service.store.reader();
+            page::after(reader, &newest.history, &request.cursor, bytes_max).await?
         };
         if page.is_some() || keys.is_some() || wait.is_zero() || *stopping.borrow() {
             return Ok((page, keys));

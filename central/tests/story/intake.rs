@@ -1,10 +1,11 @@
 use serde_json::json;
 use tillbind_central::quarantine::{self, QuarantineError};
+use tillbind_central::store::statement::Row;
 use tillbind_protocol::exchange::{ExchangeRequest, Verdict};
 use tillbind_protocol::ids::Seq;
 
 use crate::support::till::{NOW_MS, Till, sale};
-use crate::support::{Bench, RULES};
+use crate::support::{Bench, RULES, trap};
 
 pub(crate) async fn a_batch_is_taken_once_however_often_it_is_sent(bench: &Bench) {
     let terminal = bench.terminal("S1", "W1").await;
@@ -70,6 +71,45 @@ pub(crate) async fn a_hole_is_asked_for_and_a_notice_explains_it(bench: &Bench) 
     assert_eq!((filling.verdict, filling.events), (Verdict::Ok, 2));
     assert_eq!(bench.number("SELECT COUNT(*) FROM events").await, 9);
     assert_eq!(bench.number("SELECT filled FROM gaps").await, 2);
+}
+
+pub(crate) async fn a_batch_goes_on_behind_its_holes_and_each_becomes_a_gap(bench: &Bench) {
+    let terminal = bench.terminal("S1", "W1").await;
+    let mut till = Till::new(7);
+    for n in 1..=60 {
+        till.sale(&n.to_string(), 100, None);
+    }
+    bench.take(&terminal, &till.batch(1..=10)).await;
+    let gone = [9..=9, 12..=14, 30..=48, 60..=60];
+    for _ in 0..2 {
+        let taken = bench.take(&terminal, &till.holed(8..=60, &gone)).await;
+        assert_eq!((taken.verdict, taken.acked), (Verdict::Ok, till.mark(60)));
+    }
+    let gaps = async || {
+        let rows = bench.rows("SELECT from_seq, to_seq, filled FROM gaps ORDER BY from_seq");
+        let line = |row: &Row| [0, 1, 2].map(|n| row.int(n).unwrap());
+        rows.await.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(gaps().await, [[12, 14, 0], [30, 48, 0], [60, 60, 0]]);
+    let events = "SELECT COUNT(*) FROM events";
+    assert_eq!(bench.number(events).await, 60 - 23);
+
+    // A disk from before the loss still has some of it; what differs from a hole's end is a fork.
+    let filling = bench.take(&terminal, &till.batch(12..=20)).await;
+    assert_eq!((filling.verdict, filling.events), (Verdict::Ok, 3));
+    assert_eq!(gaps().await[0], [12, 14, 3]);
+    let mut other = Till::new(7);
+    for n in 1..=61 {
+        let total_minor = if n < 30 { 100 } else { 101 };
+        other.sale(&n.to_string(), total_minor, None);
+    }
+    let hidden = std::slice::from_ref(&(50..=55));
+    let forked = bench.take(&terminal, &other.holed(50..=61, hidden)).await;
+    assert!(matches!(
+        forked.verdict,
+        Verdict::Rewind { .. } | Verdict::Fork { .. }
+    ));
+    assert_eq!(bench.number(events).await, 60 - 20);
 }
 
 pub(crate) async fn a_rolled_back_till_forks_and_both_histories_are_kept(bench: &Bench) {
@@ -143,14 +183,9 @@ pub(crate) async fn a_poison_record_stops_nothing_and_can_be_mended(bench: &Benc
 
 pub(crate) async fn a_value_that_the_database_refuses_goes_to_quarantine_alone(bench: &Bench) {
     let terminal = bench.terminal("S1", "W1").await;
-    // A defect of this program stands for what one engine may refuse one day.
-    let trap = "CREATE UNIQUE INDEX trap ON transactions (discount_minor)
+    let same_discount = "CREATE UNIQUE INDEX trap ON transactions (discount_minor)
         WHERE discount_minor <> 0";
-    let tx = bench.store.begin().await.unwrap();
-    tillbind_central::store::statement::execute(&*tx, "trap", trap, vec![])
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    trap(bench, same_discount).await;
     let mut till = Till::new(7);
     for n in 1..=3 {
         let mut discounted = sale(&n.to_string(), 900, Some("2900000000017"));

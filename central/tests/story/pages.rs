@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use tillbind_central::changes::page::after;
+use tillbind_central::changes::page::{PAGE_BYTES_MAX, after, bytes_max};
 use tillbind_central::intake;
 use tillbind_protocol::replica::{Change, Cursor, PAGE_CHANGES_MAX};
 
@@ -17,7 +17,7 @@ struct Replica {
 
 impl Replica {
     async fn follow(&mut self, bench: &Bench) {
-        while let Some(page) = after(bench.store.reader(), "h-test", &self.cursor)
+        while let Some(page) = after(bench.store.reader(), "h-test", &self.cursor, PAGE_BYTES_MAX)
             .await
             .unwrap()
         {
@@ -66,7 +66,13 @@ pub(crate) async fn a_snapshot_is_resumed_at_any_page_and_followed_by_changes(be
     till.sale("1", 900, Some("29000007"));
     till.bind("b1", "29000008", "tmall:1", &bench.code("tmall:1").await);
     bench.take(&terminal, &till.batch(1_201..=1_202)).await;
-    let page = after(bench.store.reader(), "h-test", &replica.cursor).await;
+    let page = after(
+        bench.store.reader(),
+        "h-test",
+        &replica.cursor,
+        PAGE_BYTES_MAX,
+    )
+    .await;
     let page = page.unwrap().unwrap();
     let kinds: HashSet<_> = page.changes.iter().map(std::mem::discriminant).collect();
     assert_eq!((page.changes.len(), page.more), (4, false));
@@ -83,10 +89,15 @@ pub(crate) async fn a_snapshot_is_resumed_at_any_page_and_followed_by_changes(be
     replica.follow(bench).await;
     assert_eq!(replica.cards, cards(bench).await);
     assert!(
-        after(bench.store.reader(), "h-test", &replica.cursor)
-            .await
-            .unwrap()
-            .is_none()
+        after(
+            bench.store.reader(),
+            "h-test",
+            &replica.cursor,
+            PAGE_BYTES_MAX
+        )
+        .await
+        .unwrap()
+        .is_none()
     );
 }
 
@@ -104,7 +115,7 @@ pub(crate) async fn a_foreign_cursor_starts_over(bench: &Bench) {
     assert_eq!(replica.cards, cards(bench).await);
     bench.store.renew_history("h-2").await.unwrap();
     assert_eq!(bench.store.history().await.unwrap(), "h-2");
-    let page = after(bench.store.reader(), "h-2", &replica.cursor).await;
+    let page = after(bench.store.reader(), "h-2", &replica.cursor, PAGE_BYTES_MAX).await;
     assert!(page.unwrap().unwrap().reset);
 }
 
@@ -141,4 +152,31 @@ pub(crate) async fn no_change_is_missed_while_others_write(bench: &Bench) {
     assert_eq!(replica.cards.len(), 107);
     assert_eq!(replica.cards, cards(bench).await);
     assert_eq!(replica.cards.values().sum::<i64>(), 4 * 25 * 3);
+}
+
+pub(crate) async fn a_short_page_for_a_slow_line_holds_one_change_at_least(bench: &Bench) {
+    let terminal = bench.terminal("S1", "W1").await;
+    let mut till = Till::new(7);
+    for n in 1..=30 {
+        till.scan(&format!("29000000{n:05}"));
+    }
+    bench.take(&terminal, &till.all()).await;
+    assert_eq!(
+        [0, 400, u32::MAX].map(bytes_max),
+        [PAGE_BYTES_MAX, 400, PAGE_BYTES_MAX]
+    );
+    let mut cursor = Cursor::default();
+    let mut pages = Vec::new();
+    for asked in [1, 400, 400] {
+        let page = after(bench.store.reader(), "h-test", &cursor, bytes_max(asked));
+        let page = page.await.unwrap().unwrap();
+        assert!(page.more);
+        pages.push(page.changes.len());
+        cursor = page.to;
+    }
+    assert_eq!(pages[0], 1);
+    assert!(pages[1] > 1 && pages[1] < 10, "{pages:?}");
+    let rest = after(bench.store.reader(), "h-test", &cursor, bytes_max(0));
+    let rest = rest.await.unwrap().unwrap();
+    assert_eq!(rest.changes.len() + pages.iter().sum::<usize>(), 30);
 }

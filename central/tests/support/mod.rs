@@ -28,6 +28,15 @@ pub(crate) const RULES: Rules = Rules {
     cards_per_account_max: 3,
 };
 
+/// Lays a trap in the database: a defect of this program stands for what an engine may refuse one day.
+pub(crate) async fn trap(bench: &Bench, sql: &str) {
+    let tx = bench.store.begin().await.unwrap();
+    tillbind_central::store::statement::execute(&*tx, "trap", sql, vec![])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 /// An installation with its database and its data directory.
 pub(crate) struct Bench {
     pub(crate) store: Store,

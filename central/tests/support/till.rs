@@ -3,7 +3,9 @@
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tillbind_protocol::chain::Mark;
-use tillbind_protocol::exchange::{Batch, CURRENT, ExchangeRequest, GapNotice, Hello};
+use tillbind_protocol::exchange::{
+    Batch, CURRENT, DiskState, ExchangeRequest, Express, GapNotice, Hello,
+};
 use tillbind_protocol::ids::{Epoch, Seq};
 use tillbind_protocol::replica::Cursor;
 
@@ -111,6 +113,36 @@ impl Till {
         }
     }
 
+    /// A request with the events of some places but for those that are gone.
+    pub(crate) fn holed(
+        &self,
+        places: std::ops::RangeInclusive<u64>,
+        gone: &[std::ops::RangeInclusive<u64>],
+    ) -> ExchangeRequest {
+        let mut request = self.batch(places.clone());
+        if let Some(batch) = &mut request.batch {
+            let mut place = places.into_iter();
+            batch.events.retain(|_| {
+                let seq = place.next().unwrap();
+                !gone.iter().any(|lost| lost.contains(&seq))
+            });
+            batch.holes = gone.iter().map(|lost| self.gap(lost.clone())).collect();
+        }
+        request
+    }
+
+    /// A copy of an event.
+    pub(crate) fn express(&self, seq: u64) -> Express {
+        Express {
+            seq: Seq(seq),
+            record: RawValue::from_string(self.record(seq).to_owned()).unwrap(),
+        }
+    }
+
+    pub(crate) fn record(&self, seq: u64) -> &str {
+        &self.records[usize::try_from(seq - 1).unwrap()]
+    }
+
     pub(crate) fn all(&self) -> ExchangeRequest {
         self.batch(1..=self.head().seq.0)
     }
@@ -143,9 +175,9 @@ pub(crate) fn hello(machine: &str) -> Hello {
         outbox_events: 3,
         clock_offset_ms: Some(-250),
         forked_from: None,
-        outbox_bytes: None,
-        disk: None,
-        sacrificed: None,
-        quarantined: None,
+        outbox_bytes: Some(4_096),
+        disk: Some(DiskState::Tight),
+        sacrificed: Some(7),
+        quarantined: Some(1),
     }
 }

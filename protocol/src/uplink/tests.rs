@@ -184,16 +184,168 @@ fn nothing_is_sent_between_a_fork_and_the_new_epoch() {
     ));
 }
 
+fn sent(uplink: &mut Uplink, now: Instant) -> (usize, Seq, usize) {
+    match uplink.poll_action(now) {
+        Some(Action::SendBatch {
+            bytes_max,
+            express_after,
+            express_max,
+            ..
+        }) => (bytes_max, express_after, express_max),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn a_hint_that_the_line_is_back_ends_the_back_off() {
+fn an_event_after_a_quiet_time_ends_the_back_off_once_in_a_while() {
     let (mut uplink, now) = idle(0, 1);
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let fail = |uplink: &mut Uplink, now| {
+        // A back-off of minutes, so that only a hint can end it.
+        uplink.backoff = Backoff::new(crate::backoff::BackoffConfig {
+            base: Duration::from_secs(600),
+            cap: Duration::from_secs(600),
+        });
+        uplink.handle_failure(now, u64::MAX / 3);
+        assert_eq!(uplink.poll_action(now), None);
+    };
     uplink.poll_action(now);
-    uplink.handle_failure(now, u64::MAX / 3);
-    uplink.handle_line_hint();
-    assert!(matches!(
-        uplink.poll_action(now),
-        Some(Action::SendBatch { .. })
-    ));
+    fail(&mut uplink, now);
+    uplink.handle_appended(mark(2), at(11));
+    sent(&mut uplink, at(11));
+    fail(&mut uplink, at(12));
+    // The next event follows closely; the one after it comes too soon after the last hint.
+    uplink.handle_appended(mark(3), at(13));
+    assert_eq!(uplink.poll_action(at(13)), None);
+    uplink.handle_appended(mark(4), at(30));
+    assert_eq!(uplink.poll_action(at(30)), None);
+    uplink.handle_appended(mark(5), at(45));
+    sent(&mut uplink, at(45));
+}
+
+#[test]
+fn nothing_but_a_back_off_is_cut_short_by_an_event() {
+    for verdict in [
+        Verdict::SlowDown { for_ms: 60_000 },
+        Verdict::Refused { reason: "r".into() },
+        Verdict::Fork { at: Seq(1) },
+    ] {
+        let (mut uplink, now) = idle(0, 1);
+        uplink.poll_action(now);
+        answered(&mut uplink, verdict, 0, now);
+        uplink.handle_appended(mark(2), now + Duration::from_secs(20));
+        let due = uplink.poll_action(now + Duration::from_secs(20));
+        assert_eq!(due, None);
+    }
+}
+
+#[test]
+fn a_batch_that_timed_out_is_halved_and_grows_again_on_a_faster_line() {
+    let (mut uplink, now) = idle(0, 10_000);
+    let most = UplinkConfig::default().bytes_max;
+    let (bytes, ..) = sent(&mut uplink, now);
+    assert_eq!(bytes, most);
+    let load = |bytes| Load {
+        bytes,
+        express_to: None,
+    };
+    uplink.handle_sent(load(400_000));
+    uplink.handle_timeout(now, 0);
+    assert_eq!(uplink.page_bytes(), 256 * 1024);
+    assert_eq!(sent(&mut uplink, now).0, 200_000);
+    // Fitted, but slowly: twice as much would not.
+    uplink.handle_sent(load(200_000));
+    answered(&mut uplink, Verdict::Ok, 1, now + Duration::from_secs(12));
+    assert_eq!(sent(&mut uplink, now).0, 200_000);
+    uplink.handle_sent(load(200_000));
+    answered(&mut uplink, Verdict::Ok, 2, now + Duration::from_secs(1));
+    assert_eq!(sent(&mut uplink, now).0, 400_000);
+    // A few events are no proof of a faster line.
+    uplink.handle_sent(load(500));
+    answered(&mut uplink, Verdict::Ok, 3, now + Duration::from_secs(1));
+    assert_eq!(sent(&mut uplink, now).0, 400_000);
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_halved_at_once_and_one_event_backs_off() {
+    let (mut uplink, now) = idle(0, 9);
+    for _ in 0..20 {
+        let (bytes, ..) = sent(&mut uplink, now);
+        uplink.handle_sent(Load {
+            bytes,
+            express_to: None,
+        });
+        uplink.handle_too_large(now, u64::MAX / 3);
+        if bytes == 512 {
+            break;
+        }
+    }
+    assert_eq!(uplink.poll_action(now), None);
+    assert!(matches!(uplink.poll_timeout(), Some((_, Wake::Backoff))));
+}
+
+#[test]
+fn a_page_that_timed_out_is_asked_for_in_shorter_ones() {
+    let (mut uplink, now) = idle(0, 0);
+    assert_eq!(uplink.page_bytes(), 0);
+    uplink.poll_action(now);
+    uplink.handle_timeout(now, 0);
+    assert_eq!(uplink.page_bytes(), 256 * 1024);
+    uplink.poll_action(now);
+    let after = now + Duration::from_secs(1);
+    let next = uplink.acked().seq.next();
+    uplink.handle_answer(&Verdict::Ok, mark(0), true, next, after, 0);
+    assert_eq!(uplink.page_bytes(), 0);
+}
+
+#[test]
+fn an_urgent_request_is_shown_once_in_a_run_and_again_to_a_central_that_forgot() {
+    let (mut uplink, now) = idle(0, 5_000);
+    assert_eq!(sent(&mut uplink, now).1, Seq(0));
+    let load = Load {
+        bytes: 100,
+        express_to: Some(Seq(4_000)),
+    };
+    uplink.handle_sent(load);
+    // A lost answer proves nothing.
+    uplink.handle_failure(now, 0);
+    assert_eq!(sent(&mut uplink, now).1, Seq(0));
+    uplink.handle_sent(load);
+    answered(&mut uplink, Verdict::Ok, 10, now);
+    assert_eq!(sent(&mut uplink, now).1, Seq(4_000));
+    answered(&mut uplink, Verdict::Rewind { to: Seq(5) }, 4, now);
+    let oldest = sent(&mut uplink, now).1;
+    assert_eq!(oldest, Seq(0));
+}
+
+#[test]
+fn an_older_central_is_spoken_to_in_its_version_until_the_line_was_away() {
+    let (mut uplink, now) = idle(0, 9);
+    assert_eq!(uplink.version(), crate::exchange::CURRENT);
+    assert!(sent(&mut uplink, now).2 > 0);
+    assert!(uplink.handle_version_refused(None, now, 0));
+    assert_eq!(uplink.version(), 1);
+    assert_eq!(sent(&mut uplink, now).2, 0, "version 1 has no express");
+    answered(&mut uplink, Verdict::Ok, 1, now);
+    assert_eq!(uplink.line(), Line::Online);
+    for _ in 0..OUTAGE_FAILURES {
+        assert_eq!(uplink.version(), 1);
+        uplink.handle_failure(now, 0);
+    }
+    assert_eq!(uplink.version(), crate::exchange::CURRENT);
+}
+
+#[test]
+fn a_central_that_reads_no_version_of_ours_refuses() {
+    let (mut uplink, now) = idle(0, 9);
+    sent(&mut uplink, now);
+    let newer = Versions {
+        min: 90,
+        current: 91,
+    };
+    assert!(!uplink.handle_version_refused(Some(newer), now, 0));
+    assert_eq!(uplink.line(), Line::Refused);
+    assert_eq!(uplink.poll_action(now), None);
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Central {
         stream.records.sort_by_key(|(seq, _)| *seq);
         stream
             .gaps
-            .extend(decision.gap.map(|gap| (gap.from, gap.to)));
+            .extend(decision.gaps.iter().map(|gap| (gap.from, gap.to)));
         if let Some(mark) = decision.watermark {
             stream.mark = Some(mark);
         }
