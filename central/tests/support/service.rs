@@ -82,6 +82,15 @@ impl Service {
 
     /// Enrols a till and returns who it is and its certificate with key.
     pub(crate) async fn enrol(&self, workstation: &str) -> (EnrolResponse, String) {
+        self.enrol_on("machine-1", workstation).await
+    }
+
+    /// Enrols a till on a machine of its own.
+    pub(crate) async fn enrol_on(
+        &self,
+        machine: &str,
+        workstation: &str,
+    ) -> (EnrolResponse, String) {
         let token = tillbind_central::enrolment::NewToken {
             store: StoreId::new("S1").unwrap(),
             workstation: WorkstationId::new(workstation).unwrap(),
@@ -97,7 +106,7 @@ impl Service {
         let request = EnrolRequest {
             secret,
             csr_pem: csr.serialize_request(&key).unwrap().pem().unwrap(),
-            machine: "machine-1".into(),
+            machine: machine.into(),
             version: "0.1.0".into(),
         };
         let given = self.post(&self.client(None), enrol::PATH, &request).await;
