@@ -520,32 +520,6 @@ impl Outbox {
         self.inner.view.reader().mark_at(seq)
     }
 
-    /// Returns the waiting requests for bindings behind a place, oldest first. Blocks.
-    ///
-    /// # Errors
-    /// [`ReadError`] when the disk or the outbox is at an end.
-    pub fn urgent_after(&self, after: Seq, events_max: usize) -> Result<Vec<Stored>, ReadError> {
-        let mut urgent: Vec<Stored> = Vec::new();
-        let mut at = after.max(self.acked().seq);
-        while urgent.len() < events_max {
-            match self.read_after(at, 1_000, GROUP_BYTES_MAX) {
-                Ok(stored) => {
-                    let Some(last) = stored.last() else { break };
-                    at = last.mark.seq;
-                    let asks = |one: &Stored| {
-                        let marker = b"\"kind\":\"binding_requested\"";
-                        one.record.windows(marker.len()).any(|w| w == marker)
-                    };
-                    urgent.extend(stored.into_iter().filter(asks));
-                }
-                Err(ReadError::Gap { until, .. }) => at = until.seq,
-                Err(error) => return Err(error),
-            }
-        }
-        urgent.truncate(events_max);
-        Ok(urgent)
-    }
-
     /// Takes central's word for all events up to a mark: they need not be kept. A mark before the
     /// acknowledged one is nothing new. Blocks until the writer comes to it.
     ///

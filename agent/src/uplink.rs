@@ -8,6 +8,9 @@ mod cut;
 mod line;
 mod request;
 mod status;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +18,7 @@ use std::time::Duration;
 
 use tillbind_protocol::chain::forked_epoch;
 use tillbind_protocol::clock::Sample;
-use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict, Versions};
+use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict};
 use tillbind_protocol::ids::Seq;
 use tillbind_protocol::replica::{Cursor, PageVerdict, ReplicaCursor};
 use tillbind_protocol::uplink::{Action, Outcome, Uplink, UplinkConfig, Wake};
@@ -29,7 +32,7 @@ use crate::identity::Identity;
 use crate::identity::enrolment::Machine;
 use crate::identity::tls::TlsError;
 use crate::members::{MembersError, NoteKind, Replica};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Pressure};
 use cut::{Cut, CutError, Gap, Wanted, cut};
 use line::{Answer, Line, LineError};
 pub use status::LineStatus;
@@ -89,6 +92,9 @@ struct Task {
     gap: Option<Gap>,
     forked_from: Option<Fork>,
     hello_at: Option<std::time::Instant>,
+    /// Version of the last hello that arrived and how the disk was in it; the same of the one under way.
+    told: Option<(u16, Pressure)>,
+    telling: Option<(u16, Pressure)>,
 }
 
 /// Exchanges with central until `stop` turns true or its sender is gone.
@@ -121,6 +127,8 @@ pub async fn run(
         gap: None,
         forked_from: kept_fork(&reach)?,
         hello_at: None,
+        told: None,
+        telling: None,
         reach,
     };
     task.show(|_| {});
@@ -222,7 +230,9 @@ impl Task {
             Action::SendPoll { wait } => (Cut::default(), wait),
         };
         let version = self.machine.version();
-        let hello = self.hello_is_due().then(|| {
+        let would_tell = (version, self.reach.outbox.stats().pressure);
+        self.telling = self.hello_is_due(would_tell).then_some(would_tell);
+        let hello = self.telling.map(|_| {
             let offset = *self.reach.clock_offset.borrow();
             request::hello(
                 version,
@@ -249,10 +259,12 @@ impl Task {
         Ok(Some(Box::pin(self.line.clone().exchange(request, timeout))))
     }
 
-    fn hello_is_due(&self) -> bool {
+    /// Whether headquarters is to hear how the terminal is: now and then, when the disk changed, and when
+    /// another version has other words for it.
+    fn hello_is_due(&self, would_tell: (u16, Pressure)) -> bool {
         let now = clock::monotonic();
-        self.hello_at
-            .is_none_or(|at| now.saturating_duration_since(at) >= HELLO_EVERY)
+        let is_old = |at| now.saturating_duration_since(at) >= HELLO_EVERY;
+        self.told != Some(would_tell) || self.hello_at.is_none_or(is_old)
     }
 
     async fn take(&mut self, answer: Answer) -> Result<(), UplinkError> {
@@ -271,8 +283,10 @@ impl Task {
         let refused = match &response.verdict {
             Verdict::Refused { reason } => Some(reason.clone()),
             Verdict::Ok => {
-                self.hello_at = self.hello_at.filter(|_| !self.hello_is_due());
-                self.hello_at.get_or_insert(received);
+                if let Some(told) = self.telling.take() {
+                    self.told = Some(told);
+                    self.hello_at = Some(received);
+                }
                 self.gap = None;
                 None
             }
@@ -408,64 +422,6 @@ impl Task {
             .stats()
             .oldest
             .unwrap_or_else(|| outbox.appended().seq.next())
-    }
-
-    fn take_error(&mut self, error: &LineError) {
-        let (now, entropy) = (clock::monotonic(), draw());
-        match error {
-            LineError::Refused(reason) => {
-                self.machine.handle_refused(now, entropy);
-                self.refused(reason);
-            }
-            LineError::Version { theirs, message } => self.turn_to_version(*theirs, message),
-            LineError::TooLarge(_) => {
-                self.machine.handle_too_large(now, entropy);
-                self.failed(&error.to_string());
-            }
-            LineError::Unreachable(_)
-            | LineError::Http { .. }
-            | LineError::Malformed(_)
-            | LineError::Request(_) => self.fail(&error.to_string()),
-        }
-    }
-
-    /// Goes on in a version that headquarters reads, if there is one.
-    fn turn_to_version(&mut self, theirs: Option<Versions>, message: &str) {
-        let ours = self.machine.version();
-        let now = clock::monotonic();
-        if self.machine.handle_version_refused(theirs, now, draw()) {
-            let version = self.machine.version();
-            tracing::info!(
-                ours,
-                version,
-                "headquarters is of another version: going on in its own"
-            );
-            // What it was not told in this form.
-            self.hello_at = None;
-            self.show(|_| {});
-        } else {
-            self.refused(message);
-        }
-    }
-
-    fn fail(&mut self, reason: &str) {
-        self.machine.handle_failure(clock::monotonic(), draw());
-        self.failed(reason);
-    }
-
-    /// Tells people of a failure that the machine knows of.
-    fn failed(&mut self, reason: &str) {
-        if self.reach.status.borrow().last_error.as_deref() != Some(reason) {
-            tracing::warn!(reason, "the exchange with headquarters failed");
-        }
-        self.show(|status| status.last_error = Some(reason.to_owned()));
-    }
-
-    fn refused(&mut self, reason: &str) {
-        tracing::error!(reason, "headquarters refuses this terminal");
-        self.show(|status| {
-            status.last_error = Some(format!("headquarters refuses this terminal: {reason}"));
-        });
     }
 
     fn show(&self, change: impl FnOnce(&mut LineStatus)) {

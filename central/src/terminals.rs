@@ -194,11 +194,12 @@ pub fn warn_of_disk(before: &Terminal, now: DiskState) {
     match now {
         DiskState::Full => tracing::error!(
             terminal = %id, %store, %workstation,
-            "a terminal's disk is full: it can record nothing more until there is room"
+            "a terminal's disk is full: it gives up lesser events to keep sales and bindings, or refuses \
+             new ones"
         ),
         DiskState::Tight => tracing::warn!(
             terminal = %id, %store, %workstation,
-            "a terminal's disk is tight: it gives up lesser events to keep sales and bindings"
+            "a terminal's disk is tight: little room is left for its events"
         ),
         DiskState::Ok => tracing::info!(
             terminal = %id, %store, %workstation, "a terminal's disk has room again"

@@ -244,7 +244,7 @@ pub struct Hello {
     /// Whether the disk has room for what is to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskState>,
-    /// Events given up for want of room, in the life of this outbox.
+    /// Events given up for want of room since the agent's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sacrificed: Option<u64>,
     /// Records in the terminal's quarantine.
@@ -258,9 +258,9 @@ pub struct Hello {
 pub enum DiskState {
     /// It has.
     Ok,
-    /// Events of the lesser classes are being given up to make room for sales and bindings.
+    /// Little is left.
     Tight,
-    /// Nothing more can be taken.
+    /// There is none: events are being given up by worth, or refused.
     Full,
 }
 

@@ -20,6 +20,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use serde_json::Value;
 use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::enrol::{self, EnrolRequest, EnrolResponse, Refusal, Token};
 use tillbind_protocol::exchange::{self, ExchangeRequest, ExchangeResponse, Verdict};
@@ -47,6 +48,21 @@ pub(crate) struct Held {
     pub(crate) keys: KeySet,
     pub(crate) refuse: Option<String>,
     pub(crate) renewals: u32,
+    /// Every exchange's request.
+    pub(crate) requests: Vec<Value>,
+    /// Places that it was told to pass.
+    pub(crate) gaps: Vec<(Seq, Seq)>,
+    /// Records that it was shown before their turn.
+    pub(crate) express: Vec<String>,
+    /// Whether it is a central of version 1: it knows nothing of a later one, and answers with the
+    /// bytes of its golden file.
+    pub(crate) is_of_version_1: bool,
+    /// Answers so many exchanges with HTTP 503.
+    pub(crate) fails: u32,
+    /// Longest request that it takes, in bytes of JSON.
+    pub(crate) request_bytes_max: Option<usize>,
+    /// How long it sits on a request with more than so many events.
+    pub(crate) slow_beyond: Option<(usize, Duration)>,
 }
 
 pub(crate) struct FakeCentral {
@@ -172,14 +188,53 @@ fn certified(served: &Served, request: &EnrolRequest) -> Response {
     .into_response()
 }
 
+/// What an exchange is refused with, if it is.
+fn turned_away(held: &mut Held, request: &ExchangeRequest, bytes: usize) -> Option<Response> {
+    if held.fails > 0 {
+        held.fails -= 1;
+        return Some((StatusCode::SERVICE_UNAVAILABLE, "away").into_response());
+    }
+    if held.is_of_version_1 && request.v != 1 {
+        // The bytes of that version's refusal: it does not say what it reads.
+        let words = "{\"error\":\"version\",\"message\":\"the terminal speaks version 2, headquarters 1 to \
+                     1: update whichever is older\"}";
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        return Some((StatusCode::UPGRADE_REQUIRED, json, words).into_response());
+    }
+    if held.request_bytes_max.is_some_and(|most| bytes > most) {
+        return Some((StatusCode::PAYLOAD_TOO_LARGE, "<html>too large</html>").into_response());
+    }
+    None
+}
+
+/// Writes an answer over the bytes that a central of version 1 wrote.
+fn of_version_1(response: &ExchangeResponse) -> Vec<u8> {
+    let golden = include_str!("../../../protocol/tests/golden/exchange-response-ok.v1.json");
+    let mut answer: Value = serde_json::from_str(golden).unwrap();
+    answer["acked"] = serde_json::to_value(response.acked).unwrap();
+    answer["verdict"] = serde_json::to_value(&response.verdict).unwrap();
+    answer["received_ms"] = response.received_ms.into();
+    answer["sent_ms"] = response.sent_ms.into();
+    serde_json::to_vec(&answer).unwrap()
+}
+
 async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
     let received_ms = clock::wall().timestamp_millis();
     let body = zstd::decode_all(body.as_ref()).unwrap();
     let request: ExchangeRequest = serde_json::from_slice(&body).unwrap();
+    let events = request.batch.as_ref().map_or(0, |batch| batch.events.len());
+    let held_up = served.held.lock().unwrap().slow_beyond;
+    if let Some((_, delay)) = held_up.filter(|(most, _)| events > *most) {
+        tokio::time::sleep(delay).await;
+    }
     if request.wait_ms > 0 {
         tokio::time::sleep(HOLD).await;
     }
     let mut held = served.held.lock().unwrap();
+    held.requests.push(serde_json::from_slice(&body).unwrap());
+    if let Some(refused) = turned_away(&mut held, &request, body.len()) {
+        return refused;
+    }
     if let Some(reason) = held.refuse.clone() {
         let refusal = Refusal {
             error: "revoked".into(),
@@ -192,6 +247,13 @@ async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
     let (stored, chains) = stream.unzip();
     let mut chains = chains.unwrap_or_default();
     let decision = decide(stored.as_ref(), &chains, &[], &request);
+    let gaps = decision.gaps.iter().map(|gap| (gap.from, gap.to));
+    held.gaps.extend(gaps);
+    let shown = request
+        .express
+        .iter()
+        .map(|one| one.record.get().to_owned());
+    held.express.extend(shown);
     for one in &decision.accepted {
         held.records.push(one.record.to_owned());
         chains.insert(one.mark.seq, one.mark.chain);
@@ -212,7 +274,11 @@ async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
         received_ms,
         sent_ms: clock::wall().timestamp_millis(),
     };
-    let body = serde_json::to_vec(&response).unwrap();
+    let body = if held.is_of_version_1 {
+        of_version_1(&response)
+    } else {
+        serde_json::to_vec(&response).unwrap()
+    };
     let body = zstd::bulk::compress(&body, 3).unwrap();
     ([(header::CONTENT_ENCODING, "zstd")], body).into_response()
 }

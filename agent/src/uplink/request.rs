@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tillbind_protocol::exchange::{ExchangeRequest, Fork, Hello};
+use tillbind_protocol::exchange::{DiskState, ExchangeRequest, Fork, Hello};
 use tillbind_protocol::replica::Cursor;
 
 use super::cut::Cut;
 use crate::identity::enrolment::Machine;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Pressure};
 
 /// What a request says besides the outbox's part.
 #[derive(Debug)]
@@ -41,6 +41,14 @@ pub(super) fn exchange(outbox: &Outbox, cut: Cut, frame: Frame) -> ExchangeReque
     }
 }
 
+fn disk(pressure: Pressure) -> DiskState {
+    match pressure {
+        Pressure::Ok => DiskState::Ok,
+        Pressure::Tight => DiskState::Tight,
+        Pressure::Full => DiskState::Full,
+    }
+}
+
 /// Says how the terminal is, as far as the version has words for it.
 pub(super) fn hello(
     version: u16,
@@ -66,6 +74,9 @@ pub(super) fn hello(
     }
     Hello {
         outbox_bytes: Some(stats.bytes),
+        disk: Some(disk(stats.pressure)),
+        sacrificed: Some(stats.given_up.iter().sum()),
+        quarantined: Some(stats.quarantined),
         ..in_1
     }
 }

@@ -34,12 +34,12 @@ const GAUGES: [(&str, &str, &str); 11] = [
     ),
     (
         "tillbind_central_terminal_disk_tight",
-        "Terminals that give up lesser events for want of room, as they last said.",
+        "Terminals with little room left for their events, as they last said.",
         "SELECT COUNT(*) FROM terminals WHERE revoked_ms IS NULL AND disk = 'tight' AND $1 > 0",
     ),
     (
         "tillbind_central_terminal_disk_full",
-        "Terminals that can record nothing more, as they last said.",
+        "Terminals without room, which give up events or refuse them, as they last said.",
         "SELECT COUNT(*) FROM terminals WHERE revoked_ms IS NULL AND disk = 'full' AND $1 > 0",
     ),
     (
@@ -50,7 +50,7 @@ const GAUGES: [(&str, &str, &str); 11] = [
     ),
     (
         "tillbind_central_terminal_sacrificed_events",
-        "Events that terminals gave up for want of room, as they last said.",
+        "Events that terminals gave up for want of room since their start, as they last said.",
         "SELECT CAST(COALESCE(SUM(sacrificed), 0) AS BIGINT) FROM terminals WHERE $1 > 0",
     ),
     (

@@ -87,10 +87,10 @@ pub struct Terminal {
     refused_reason: Option<String>,
     /// Bytes of the events that waited on the terminal when it last said.
     outbox_bytes: Option<i64>,
-    /// `ok`; `tight`: it gives up lesser events to keep sales and bindings; `full`: it can record
-    /// nothing more. As it last said; nothing from an agent that does not tell.
+    /// `ok`; `tight`: little room is left for its events; `full`: there is none, and events are given
+    /// up or refused. As it last said; nothing from an agent that does not tell.
     disk: Option<String>,
-    /// Events given up for want of room, in the life of its outbox.
+    /// Events given up for want of room since the agent's start.
     sacrificed_events: Option<i64>,
     /// Records in the terminal's own quarantine.
     quarantined_records: Option<i64>,
