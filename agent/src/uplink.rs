@@ -1,6 +1,9 @@
 //! The shell around [`tillbind_protocol::uplink`]: reads the outbox, talks to central, writes what comes
 //! back.
 //!
+//! `cut` takes a request's share out of the outbox and `request` writes the rest around it; `line` is the
+//! HTTP; `trouble` says what a failure leads to: a smaller request, central's own version, a back-off.
+//!
 //! One task per identity owns the machine and the replica's cursor. It ends when the agent stops or the
 //! identity is another; whoever started it then starts it anew.
 
@@ -388,6 +391,11 @@ impl Task {
         }
         match blocking(move || outbox.fork(at, epoch)).await? {
             Ok(forked) => {
+                for damage in &forked.damages {
+                    let (from, to) = (damage.from, damage.to);
+                    let reason = &damage.reason;
+                    tracing::error!(%from, %to, reason, "events that should have moved are lost");
+                }
                 if let Some((from, to)) = forked.gone {
                     tracing::warn!(%from, %to, "acknowledged events that differ are no longer kept");
                 }

@@ -151,9 +151,11 @@ mod tests {
     #[test]
     fn a_refusal_says_what_to_do_about_it_and_one_without_words_is_read_too() {
         let of_1 = br#"{"error":"version","message":"update"}"#;
-        let theirs = |error| match error {
-            LineError::Version { theirs, .. } => theirs,
-            other => panic!("{other:?}"),
+        let theirs = |error| {
+            let LineError::Version { theirs, .. } = error else {
+                panic!("{error:?}");
+            };
+            theirs
         };
         assert_eq!(theirs(refused(426, of_1)), None);
         let of_2 = br#"{"error":"version","message":"update","versions":{"min":1,"current":1}}"#;

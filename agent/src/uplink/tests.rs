@@ -110,8 +110,7 @@ impl Running {
     async fn stop(self) -> Vec<Value> {
         self.stop.send(true).unwrap();
         self.task.await.unwrap().unwrap();
-        let requests = std::mem::take(&mut self.central.held.lock().unwrap().requests);
-        requests
+        std::mem::take(&mut self.central.held.lock().unwrap().requests)
     }
 }
 
