@@ -10,6 +10,7 @@ pub(crate) mod fake_central;
 pub(crate) mod no_connection;
 mod pinned_ca;
 pub mod renewal;
+mod server_dates;
 pub mod tls;
 
 use std::fmt;
@@ -21,6 +22,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tillbind_protocol::ids::{StoreId, TerminalId, WorkstationId};
 use zeroize::Zeroizing;
+
+pub use server_dates::{CONFIRMED_FOR, SuspectTime};
 
 use crate::storage::private_file;
 

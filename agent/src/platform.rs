@@ -19,6 +19,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use tillbind_protocol::clock::Uptime;
+
 /// What tells this machine from another: a hash over what its hardware and its installation say
 /// about themselves. Stays the same across restarts, updates and changes of address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,6 +96,22 @@ pub fn disk_space(path: &Path) -> io::Result<DiskSpace> {
 /// Returns the memory that the process occupies now (RSS), in bytes, where the system tells it.
 pub fn resident_memory() -> Option<u64> {
     system::resident_memory()
+}
+
+/// Returns the time since the machine started, sleep apart, where the system tells it.
+pub fn uptime() -> Option<Uptime> {
+    system::uptime()
+}
+
+/// Returns a name of the machine's present run, another after each start, where the system tells it.
+pub fn boot() -> Option<String> {
+    system::boot()
+}
+
+/// Returns what the clock on the machine's battery says, in milliseconds since 1970-01-01 UTC, if it
+/// has one.
+pub fn battery_clock_ms() -> Option<i64> {
+    system::battery_clock_ms()
 }
 
 /// Tells the service manager, if there is one, that the agent is ready.

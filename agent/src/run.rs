@@ -39,7 +39,7 @@ use crate::till::conversion::Names;
 use crate::uplink::LineStatus;
 use crate::vault::{Random, Vault, VaultError};
 use effect::{Effect, Published};
-use notes::NoteWriter;
+use notes::{NoteWriter, Restart};
 use terminal::{Start, Terminal};
 
 /// Events of devices that wait for the owner of the state; a device waits beyond it.
@@ -149,6 +149,7 @@ pub async fn run(
         codes: learnt.codes,
         requested: learnt.requested,
         clock: learnt.clock,
+        boot: platform::boot(),
         names: identity.as_ref().map(|identity| names(&config, identity)),
         provisional: provisional(&config),
     };
@@ -216,7 +217,7 @@ pub async fn run(
         };
         shell.execute(terminal.apply(event, clock::now())).await;
         clock_offset.send_if_modified(|known| {
-            let offset = terminal.clock_offset_ms(clock::now());
+            let offset = terminal.central_clock(clock::now());
             std::mem::replace(known, offset) != offset
         });
     }
@@ -352,7 +353,7 @@ async fn open_stores(
         {
             tracing::error!(damage, "member data or notes were damaged and begin anew");
         }
-        let learnt = notes::learn(&replica, &opened.outbox, clock::now())?;
+        let learnt = notes::learn(&replica, &opened.outbox, &Restart::now())?;
         let identity = Identity::load(&data_dir)?;
         Ok(Stores {
             outbox: opened.outbox,

@@ -21,15 +21,15 @@
 //!    `card_after_sale`, unless a sign of the next basket came first.
 //! 9. A basket ends with its sale. What follows belongs to the next, save for rule 3.
 //!
-//! Nothing here reads a clock: `now` is the caller's monotonic time.
+//! Nothing here reads a clock: `now` is the caller's time since the machine started, sleep
+//! included, so that what was at hand before a night's sleep is not at hand after it.
 
 pub mod basket;
 pub mod conversion;
 pub mod known_sales;
 pub mod member_codes;
 
-use std::time::Instant;
-
+use tillbind_protocol::clock::Uptime;
 use tillbind_protocol::event::{Attribution, RetailTransaction, SaleKey};
 use tillbind_protocol::ids::{Epoch, Seq};
 
@@ -84,7 +84,7 @@ impl Till {
         &mut self,
         card: &MemberCard,
         binding_id: [u8; BINDING_ID_BYTES],
-        now: Instant,
+        now: Uptime,
     ) -> CardOutcome {
         let (sale, code) = self.basket.handle_card(card, now);
         if let Some(sale) = &sale {
@@ -106,7 +106,7 @@ impl Till {
         &mut self,
         code: VerifiedCode,
         binding_id: [u8; BINDING_ID_BYTES],
-        now: Instant,
+        now: Uptime,
     ) -> Option<Binding> {
         let (card, code) = self.basket.handle_code(code, now)?;
         Binding::new(binding_id, &card, &code)
@@ -118,12 +118,12 @@ impl Till {
     }
 
     /// Takes note of goods or an unknown code: the next basket has begun.
-    pub fn handle_goods(&mut self, now: Instant) {
+    pub fn handle_goods(&mut self, now: Uptime) {
         self.basket.handle_goods(now);
     }
 
     /// Takes a finished sale.
-    pub fn handle_sale(&mut self, mut sale: RetailTransaction, now: Instant) -> SaleOutcome {
+    pub fn handle_sale(&mut self, mut sale: RetailTransaction, now: Uptime) -> SaleOutcome {
         match self.sales.see(&sale) {
             Seen::Same(seq) => SaleOutcome::Known(seq),
             Seen::Pending => SaleOutcome::Undecided,
@@ -152,13 +152,13 @@ impl Till {
 
     /// Takes note that the event of a sale could not be made durable: it was never seen, and its card
     /// waits again.
-    pub fn handle_lost(&mut self, sale: &RetailTransaction, now: Instant) {
+    pub fn handle_lost(&mut self, sale: &RetailTransaction, now: Uptime) {
         self.sales.handle_lost(&sale.key());
         self.basket.handle_sale_lost(sale, now);
     }
 
     /// Returns what the cashier sees.
-    pub fn basket(&mut self, now: Instant) -> BasketView {
+    pub fn basket(&mut self, now: Uptime) -> BasketView {
         self.basket.view(now)
     }
 

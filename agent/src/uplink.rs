@@ -27,13 +27,13 @@ use tillbind_protocol::replica::{Cursor, PageVerdict, ReplicaCursor};
 use tillbind_protocol::uplink::{Action, Outcome, Uplink, UplinkConfig, Wake};
 use tokio::sync::{mpsc, watch};
 
-use crate::clock;
+use crate::clock::{self, CentralClock};
 use crate::config::UplinkSettings;
 use crate::downlink;
 use crate::event::Event;
-use crate::identity::Identity;
 use crate::identity::enrolment::Machine;
 use crate::identity::tls::TlsError;
+use crate::identity::{Identity, SuspectTime};
 use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::{Outbox, Pressure};
 use cut::{Cut, CutError, Gap, Wanted, cut};
@@ -66,8 +66,8 @@ pub struct Reach {
     pub events: mpsc::Sender<Event>,
     /// Where the line's state goes.
     pub status: watch::Sender<LineStatus>,
-    /// Offset to central's clock in milliseconds, as the owner of the state has it.
-    pub clock_offset: watch::Receiver<Option<i64>>,
+    /// Central's clock, as the owner of the state has it.
+    pub clock_offset: watch::Receiver<Option<CentralClock>>,
 }
 
 /// Why the task ended.
@@ -123,7 +123,7 @@ pub async fn run(
     let mut appended = reach.outbox.watch_appended();
     let cursor = Cursor(reach.replica.cursor()?.unwrap_or_default());
     let mut task = Task {
-        line: Line::new(identity)?,
+        line: Line::new(identity, SuspectTime::of(reach.clock_offset.clone()))?,
         machine: Uplink::new(config, reach.outbox.acked(), reach.outbox.appended()),
         cursor: ReplicaCursor::new(cursor),
         keys_version,
@@ -236,7 +236,11 @@ impl Task {
         let would_tell = (version, self.reach.outbox.stats().pressure);
         self.telling = self.hello_is_due(would_tell).then_some(would_tell);
         let hello = self.telling.map(|_| {
-            let offset = *self.reach.clock_offset.borrow();
+            let offset = self
+                .reach
+                .clock_offset
+                .borrow()
+                .map(|known| known.offset_ms);
             request::hello(
                 version,
                 &self.reach.outbox,
@@ -274,11 +278,12 @@ impl Task {
         let Answer {
             response,
             sent,
+            arrived,
             received,
         } = answer;
         let sample = Sample {
             sent,
-            received,
+            received: arrived,
             central_received_ms: response.received_ms,
             central_sent_ms: response.sent_ms,
         };

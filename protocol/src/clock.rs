@@ -1,17 +1,114 @@
 //! What the terminal knows of central's clock.
 //!
-//! Every exchange is a sample in the manner of NTP: with the terminal's monotonic time at sending
-//! and receiving and central's time at receiving and sending, central's clock is known to within half
-//! of the round trip. The estimate is anchored to the monotonic clock, so that a wall clock that
-//! jumps (to 1970, to 2038, by an hour) changes the offset and never the corrected time.
+//! Every exchange is a sample in the manner of NTP: central's clock at the answer's arrival lies between
+//! the time at which it was sent and the time at which the request was received plus the whole round
+//! trip, however unevenly the way out and the way back share it. The estimate is what the last
+//! [`SAMPLES_MAX`] samples have in common, each widened by what the clocks may have drifted apart since.
+//!
+//! **Anchor.** Samples are anchored to [`Uptime`], which never steps and counts sleep, so that a wall
+//! clock that jumps (to 1970, to 2099, by an hour) changes the offset and never the corrected time.
+//!
+//! **Outliers and steps.** A slow exchange is a wide sample: it takes nothing from what narrower ones
+//! say. A sample that contradicts what is believed is doubted; once [`CONFIRMATIONS`] in a row agree
+//! with one another against it, central's clock was set, and they are believed instead. A step too small
+//! to contradict is followed when the older samples have left, at the latest after
+//! [`FOLLOWED_WITHIN`] exchanges. What an earlier run had noted is a guess: the first sample that
+//! contradicts it wins.
+//!
+//! **Lacks** the rates of both clocks: their drift is a bound, never measured.
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::ops::Add;
+use std::time::Duration;
 
 use crate::event::Stamp;
 
 /// How fast the uncertainty grows: a quartz in a warm cabinet drifts by less than 100 parts in a
 /// million.
 pub const DRIFT_PPM: u64 = 100;
+/// How far sleep may have been told wrong for each time, in milliseconds: many clocks that run
+/// through it count whole seconds.
+pub const SLEEP_GRAIN_MS: u64 = 2_000;
+/// How far sleep may have been told wrong beyond that, in parts in a million: a cheap clock on a
+/// battery, in the cold, over several naps.
+pub const SLEEP_PPM: u64 = 1_000;
+/// Less sleep than this is the time between two readings, not sleep.
+const SLEEP_MIN: Duration = Duration::from_millis(100);
+/// Most samples that the estimate rests on. More would keep a step of central's clock from being
+/// followed for longer; fewer let a slow line blur the estimate sooner.
+pub const SAMPLES_MAX: usize = 8;
+/// Samples in a row that must agree against the estimate before it is given up.
+pub const CONFIRMATIONS: usize = 3;
+/// Exchanges after which the estimate has followed a step of central's clock, however small and
+/// however slow the line: those that are believed push the older ones out, and of those that are
+/// doubted the last decides.
+pub const FOLLOWED_WITHIN: usize = SAMPLES_MAX + CONFIRMATIONS - 1;
+
+/// A reading of a clock that never steps: the time since the machine started, sleep apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Uptime {
+    /// How long it was awake.
+    pub awake: Duration,
+    /// How long it slept.
+    pub asleep: Duration,
+}
+
+impl Uptime {
+    /// The start.
+    pub const ZERO: Self = Self {
+        awake: Duration::ZERO,
+        asleep: Duration::ZERO,
+    };
+
+    /// Returns the whole time since the start.
+    pub fn total(self) -> Duration {
+        self.awake.saturating_add(self.asleep)
+    }
+
+    /// Returns the time since an earlier reading, sleep included; nothing if that was later.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.total().saturating_sub(earlier.total())
+    }
+
+    fn micros_since(self, other: Self) -> i64 {
+        micros(self.total()).saturating_sub(micros(other.total()))
+    }
+
+    /// How far two clocks may have drifted apart between two readings, in microseconds.
+    fn drift_us(self, other: Self) -> i64 {
+        let whole_us = self.micros_since(other).unsigned_abs();
+        let asleep = self.asleep.abs_diff(other.asleep);
+        let mut drift_us = parts(whole_us, DRIFT_PPM);
+        if asleep >= SLEEP_MIN {
+            drift_us = drift_us
+                .saturating_add(SLEEP_GRAIN_MS * 1_000)
+                .saturating_add(parts(micros(asleep).unsigned_abs(), SLEEP_PPM));
+        }
+        i64::try_from(drift_us).unwrap_or(i64::MAX)
+    }
+}
+
+impl Add<Duration> for Uptime {
+    type Output = Self;
+
+    /// Returns the reading after so much time awake.
+    fn add(self, awake: Duration) -> Self {
+        Self {
+            awake: self.awake.saturating_add(awake),
+            ..self
+        }
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn parts(whole: u64, ppm: u64) -> u64 {
+    (whole / 1_000_000)
+        .saturating_mul(ppm)
+        .saturating_add((whole % 1_000_000 * ppm).div_ceil(1_000_000))
+}
 
 /// An estimate of central's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,89 +123,173 @@ pub struct Estimate {
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     /// When the request left.
-    pub sent: Instant,
+    pub sent: Uptime,
     /// When the answer had arrived.
-    pub received: Instant,
+    pub received: Uptime,
     /// Central's clock when the request had arrived, in milliseconds.
     pub central_received_ms: i64,
     /// Central's clock when the answer left, in milliseconds.
     pub central_sent_ms: i64,
 }
 
+/// Bounds of central's time, in microseconds since 1970-01-01 UTC, at a moment.
 #[derive(Debug, Clone, Copy)]
-struct Anchor {
-    at: Instant,
-    central_ms: i64,
-    uncertainty_ms: u32,
+struct Bounds {
+    at: Uptime,
+    from_us: i64,
+    until_us: i64,
+}
+
+impl Bounds {
+    /// Nothing when central's clock was set while it held the request.
+    fn of(sample: &Sample) -> Option<Self> {
+        let round_trip_us = sample.received.micros_since(sample.sent);
+        let drift_us = sample.received.drift_us(sample.sent);
+        let from_us = sample.central_sent_ms.saturating_mul(1_000);
+        // Central's time has a grain of a millisecond.
+        let until_us = sample
+            .central_received_ms
+            .saturating_add(1)
+            .saturating_mul(1_000)
+            .saturating_add(round_trip_us)
+            .saturating_add(drift_us);
+        let is_possible = sample.central_received_ms <= sample.central_sent_ms
+            && round_trip_us >= 0
+            && from_us <= until_us;
+        is_possible.then_some(Self {
+            at: sample.received,
+            from_us,
+            until_us,
+        })
+    }
+
+    fn around(at: Uptime, estimate: Estimate) -> Self {
+        let uncertainty_ms = i64::from(estimate.uncertainty_ms);
+        let us = |ms: i64| ms.saturating_mul(1_000);
+        Self {
+            at,
+            from_us: us(estimate.central_ms.saturating_sub(uncertainty_ms)),
+            until_us: us(estimate.central_ms.saturating_add(uncertainty_ms)),
+        }
+    }
+
+    fn moved_to(self, at: Uptime) -> Self {
+        let passed_us = at.micros_since(self.at);
+        let drift_us = at.drift_us(self.at);
+        Self {
+            at,
+            from_us: self
+                .from_us
+                .saturating_add(passed_us)
+                .saturating_sub(drift_us),
+            until_us: self
+                .until_us
+                .saturating_add(passed_us)
+                .saturating_add(drift_us),
+        }
+    }
+
+    fn both(self, other: Self) -> Option<Self> {
+        let both = Self {
+            at: self.at,
+            from_us: self.from_us.max(other.from_us),
+            until_us: self.until_us.min(other.until_us),
+        };
+        (both.from_us <= both.until_us).then_some(both)
+    }
+
+    /// Says whether all of the others and this one can be true.
+    fn agrees_with<'b>(self, others: impl IntoIterator<Item = &'b Self>) -> bool {
+        let mut moved = others.into_iter().map(|other| other.moved_to(self.at));
+        moved.try_fold(self, Self::both).is_some()
+    }
+
+    fn estimate(self) -> Estimate {
+        let half_us = self.until_us.abs_diff(self.from_us) / 2;
+        Estimate {
+            central_ms: self
+                .from_us
+                .saturating_add_unsigned(half_us)
+                .div_euclid(1_000),
+            // Two halves of rounding: of the middle, and to milliseconds.
+            uncertainty_ms: u32::try_from(half_us / 1_000 + 2).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// Returns what all of them allow at `at`: nothing when there are none or they contradict each other.
+fn common<'b>(all: impl IntoIterator<Item = &'b Bounds>, at: Uptime) -> Option<Bounds> {
+    let mut moved = all.into_iter().map(|bounds| bounds.moved_to(at));
+    let first = moved.next()?;
+    moved.try_fold(first, Bounds::both)
 }
 
 /// Keeps the best estimate.
 #[derive(Debug, Clone, Default)]
 pub struct ClockEstimator {
-    anchor: Option<Anchor>,
+    /// What an earlier run left, until a sample says otherwise.
+    guess: Option<Bounds>,
+    /// Samples that agree, oldest first.
+    believed: VecDeque<Bounds>,
+    /// The newest samples that contradict them and agree with one another.
+    doubted: Vec<Bounds>,
 }
 
 impl ClockEstimator {
-    /// Starts with an offset that an earlier run had stored. The machine may have slept or had its
-    /// clock set in between, so `uncertainty_ms` is the caller's to widen.
-    pub fn restored(now: Instant, local_ms: i64, offset_ms: i64, uncertainty_ms: u32) -> Self {
-        let central_ms = local_ms.saturating_add(offset_ms);
+    /// Starts with an estimate from an earlier run. The machine may have slept or had its clock set in
+    /// between, so its uncertainty is the caller's to widen.
+    pub fn restored(now: Uptime, estimate: Estimate) -> Self {
         Self {
-            anchor: Some(Anchor {
-                at: now,
-                central_ms,
-                uncertainty_ms,
-            }),
+            guess: Some(Bounds::around(now, estimate)),
+            ..Self::default()
         }
     }
 
-    /// Takes a sample in. It replaces the estimate when it is the more certain one, or when both
-    /// cannot be true and the newer must be believed.
+    /// Takes a sample in.
     pub fn handle_sample(&mut self, sample: &Sample) {
-        let held = sample
-            .central_sent_ms
-            .saturating_sub(sample.central_received_ms);
-        let round_trip = sample.received.saturating_duration_since(sample.sent);
-        let round_trip_ms = i64::try_from(round_trip.as_millis()).unwrap_or(i64::MAX);
-        if held < 0 || held > round_trip_ms.saturating_add(1) {
-            // Central's clock was set while it held the request: this sample says nothing.
+        let Some(fresh) = Bounds::of(sample) else {
+            return;
+        };
+        if !fresh.agrees_with(self.guess.iter().chain(&self.believed)) {
+            self.guess = None;
+        }
+        let is_doubted = fresh.agrees_with(&self.doubted);
+        if fresh.agrees_with(&self.believed) {
+            if self.believed.len() == SAMPLES_MAX {
+                self.believed.pop_front();
+            }
+            self.believed.push_back(fresh);
+            if self.believed.len() == SAMPLES_MAX {
+                self.guess = None;
+            }
+            // One that fits both tells nothing about which is right.
+            if !is_doubted {
+                self.doubted.clear();
+            }
             return;
         }
-        let on_the_way_ms = (round_trip_ms - held).max(0);
-        let fresh = Anchor {
-            at: sample.received,
-            central_ms: sample.central_sent_ms.saturating_add(on_the_way_ms / 2),
-            // Central's time has a grain of a millisecond.
-            uncertainty_ms: u32::try_from(on_the_way_ms / 2 + 1).unwrap_or(u32::MAX),
-        };
-        let replace = match self.estimate(sample.received) {
-            None => true,
-            Some(old) => {
-                let apart = old.central_ms.abs_diff(fresh.central_ms);
-                fresh.uncertainty_ms <= old.uncertainty_ms
-                    || apart > u64::from(old.uncertainty_ms) + u64::from(fresh.uncertainty_ms)
-            }
-        };
-        if replace {
-            self.anchor = Some(fresh);
+        if !is_doubted {
+            self.doubted.clear();
         }
+        self.doubted.push(fresh);
+        if self.doubted.len() == CONFIRMATIONS {
+            self.guess = None;
+            self.believed = std::mem::take(&mut self.doubted).into();
+        }
+    }
+
+    /// Returns when the newest sample came that is believed; none before the first of this run.
+    pub fn confirmed_at(&self) -> Option<Uptime> {
+        self.believed.back().map(|bounds| bounds.at)
     }
 
     /// Returns central's time at `now`, if it was ever seen.
-    pub fn estimate(&self, now: Instant) -> Option<Estimate> {
-        let anchor = self.anchor?;
-        let age = now.saturating_duration_since(anchor.at);
-        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        let drift_ms =
-            u32::try_from(age_ms.saturating_mul(DRIFT_PPM) / 1_000_000).unwrap_or(u32::MAX);
-        Some(Estimate {
-            central_ms: anchor.central_ms.saturating_add_unsigned(age_ms),
-            uncertainty_ms: anchor.uncertainty_ms.saturating_add(drift_ms),
-        })
+    pub fn estimate(&self, now: Uptime) -> Option<Estimate> {
+        common(self.guess.iter().chain(&self.believed), now).map(Bounds::estimate)
     }
 
     /// Stamps an event that happens at `now`, while the wall clock says `local_ms`.
-    pub fn stamp(&self, now: Instant, local_ms: i64) -> Stamp {
+    pub fn stamp(&self, now: Uptime, local_ms: i64) -> Stamp {
         match self.estimate(now) {
             None => Stamp {
                 local_ms,
@@ -125,89 +306,4 @@ impl ClockEstimator {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn sample(start: Instant, sent: u64, received: u64, central: (i64, i64)) -> Sample {
-        Sample {
-            sent: start + Duration::from_millis(sent),
-            received: start + Duration::from_millis(received),
-            central_received_ms: central.0,
-            central_sent_ms: central.1,
-        }
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "any origin of time will do")]
-    fn a_long_poll_is_as_good_a_sample_as_a_short_exchange() {
-        let start = Instant::now();
-        let mut clock = ClockEstimator::default();
-        // 20 ms each way, held for 25 s.
-        clock.handle_sample(&sample(start, 0, 25_040, (1_000_020, 1_025_020)));
-        let e = clock
-            .estimate(start + Duration::from_millis(25_040))
-            .unwrap();
-        assert_eq!(
-            e,
-            Estimate {
-                central_ms: 1_025_040,
-                uncertainty_ms: 21
-            }
-        );
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "any origin of time will do")]
-    fn a_wall_clock_that_jumps_moves_the_offset_and_not_the_corrected_time() {
-        let start = Instant::now();
-        let mut clock = ClockEstimator::default();
-        clock.handle_sample(&sample(start, 0, 10, (5_000_005, 5_000_005)));
-        let later = start + Duration::from_millis(1_010);
-        let before = clock.stamp(later, 4_990_000);
-        let after = clock.stamp(later, 0);
-        assert_eq!(before.corrected_ms(), after.corrected_ms());
-        assert_eq!(after.offset_ms, 5_001_010);
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "any origin of time will do")]
-    fn uncertainty_grows_until_a_better_sample_comes_and_a_contradiction_wins() {
-        let start = Instant::now();
-        let mut clock = ClockEstimator::default();
-        clock.handle_sample(&sample(start, 0, 10, (1_000, 1_000)));
-        let day = 86_400_000;
-        let aged = clock.estimate(start + Duration::from_millis(day)).unwrap();
-        assert!((8_600..8_700).contains(&aged.uncertainty_ms), "{aged:?}");
-        // A worse sample that agrees is not taken.
-        clock.handle_sample(&sample(start, 20, 4_020, (3_010, 3_010)));
-        assert!(
-            clock
-                .estimate(start + Duration::from_millis(4_020))
-                .unwrap()
-                .uncertainty_ms
-                < 100
-        );
-        // A worse sample that contradicts is: central's clock was set.
-        clock.handle_sample(&sample(start, 5_000, 7_000, (900_000, 900_000)));
-        let set = clock
-            .estimate(start + Duration::from_millis(7_000))
-            .unwrap();
-        assert_eq!(set.central_ms, 901_000);
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "any origin of time will do")]
-    fn without_a_sample_nothing_is_claimed() {
-        let stamp = ClockEstimator::default().stamp(Instant::now(), 42);
-        assert_eq!(
-            stamp,
-            Stamp {
-                local_ms: 42,
-                offset_ms: 0,
-                uncertainty_ms: None
-            }
-        );
-    }
-}
+mod tests;

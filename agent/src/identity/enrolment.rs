@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::no_connection::explain;
 use super::pinned_ca::{PinnedCa, fingerprint};
+use super::server_dates::SuspectTime;
 use super::tls::{self, TlsError};
 use super::{Identity, IdentityError};
 
@@ -163,7 +164,7 @@ pub(super) fn identity_of(
         key_pem,
     };
     // A certificate that does not belong to the key must never replace one that does.
-    tls::client_of(&identity)?;
+    tls::client_of(&identity, SuspectTime::wall())?;
     Ok(identity)
 }
 

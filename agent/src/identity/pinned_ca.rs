@@ -1,4 +1,8 @@
 //! Trusts a server whose chain ends in one CA, known by its fingerprint alone.
+//!
+//! A till that is enrolled may think that it is 1970, or 2099: a certificate that has not begun by its
+//! clock is taken at its beginning, and so is one that has ended where the clock is past the CA's own
+//! end, which is decades away. One that has ended by a clock that can be right is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +14,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
 
+use super::server_dates::{Misdated, dates, misdated};
+
 /// Looks in the server's chain for the CA with the fingerprint, then verifies the chain against it as
-/// usual: signatures, dates, the server's name.
+/// usual: signatures, the server's name, dates as above.
 #[derive(Debug)]
 pub(super) struct PinnedCa {
     sha256: String,
@@ -58,10 +64,28 @@ impl ServerCertVerifier for PinnedCa {
         };
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone().into_owned())?;
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-            .build()
-            .map_err(|error| Error::General(error.to_string()))?
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let usual = WebPkiServerVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::clone(&self.provider),
+        )
+        .build()
+        .map_err(|error| Error::General(error.to_string()))?;
+        let verify = |at| {
+            usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at)
+        };
+        let error = match verify(now) {
+            Ok(verified) => return Ok(verified),
+            Err(error) => error,
+        };
+        let clock_is_wrong = match misdated(&error) {
+            None => false,
+            Some(Misdated::NotYet) => true,
+            Some(Misdated::Ended) => dates(ca).is_some_and(|(_, ends)| now > ends),
+        };
+        match dates(end_entity) {
+            Some((begins, _)) if clock_is_wrong => verify(begins),
+            Some(_) | None => Err(error),
+        }
     }
 
     fn verify_tls12_signature(

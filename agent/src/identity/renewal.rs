@@ -8,6 +8,7 @@ use x509_parser::parse_x509_certificate;
 use super::Identity;
 use super::enrolment::{EnrolError, Machine, identity_of, new_key, post};
 use super::pinned_ca::fingerprint;
+use super::server_dates::SuspectTime;
 use super::tls::{self, TlsError};
 
 /// When a certificate is valid, in milliseconds since 1970-01-01 UTC.
@@ -53,10 +54,11 @@ pub async fn renew(
     data_dir: &Path,
     identity: &Identity,
     machine: &Machine,
+    time: SuspectTime,
 ) -> Result<Identity, EnrolError> {
     let cas = tls::certificates(&identity.ca_pem, "CA")?;
     let ca_sha256 = cas.first().map(fingerprint).unwrap_or_default();
-    let client = tls::client_of(identity)?;
+    let client = tls::client_of(identity, time)?;
     let (key_pem, csr_pem) = new_key()?;
     let request = EnrolRequest {
         secret: String::new(),

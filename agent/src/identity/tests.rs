@@ -92,7 +92,9 @@ async fn a_renewal_brings_a_new_key_under_the_same_name() {
     let dir = tempfile::tempdir().unwrap();
     let token = central.token("one");
     let before = enrol(dir.path(), &token, false, &machine()).await.unwrap();
-    let after = renew(dir.path(), &before, &machine()).await.unwrap();
+    let after = renew(dir.path(), &before, &machine(), SuspectTime::wall())
+        .await
+        .unwrap();
     assert_eq!(central.held.lock().unwrap().renewals, 1);
     assert_eq!(before.terminal, after.terminal);
     assert_ne!(before.key_pem, after.key_pem);

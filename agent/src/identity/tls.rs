@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,6 +11,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use super::Identity;
 use super::pinned_ca::PinnedCa;
+use super::server_dates::{ServerDates, SuspectTime, dates};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,33 +37,47 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn builder(
-    provider: Arc<CryptoProvider>,
-) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?)
+fn builder(time: SuspectTime) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+    Ok(
+        ClientConfig::builder_with_details(provider(), Arc::new(time))
+            .with_protocol_versions(&[&rustls::version::TLS13])?,
+    )
 }
 
 /// Makes the client that shows the terminal's certificate and trusts the CA of its identity.
+/// Dates are judged by `time`.
 ///
 /// # Errors
 /// [`TlsError`].
-pub fn client_of(identity: &Identity) -> Result<reqwest::Client, TlsError> {
+pub fn client_of(identity: &Identity, time: SuspectTime) -> Result<reqwest::Client, TlsError> {
     let mut roots = RootCertStore::empty();
     for ca in certificates(&identity.ca_pem, "CA")? {
         roots.add(ca)?;
     }
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes())
         .map_err(|_| TlsError::Pem("key"))?;
-    let config = builder(provider())?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(certificates(&identity.certificate_pem, "certificate")?, key)?;
+    let own = certificates(&identity.certificate_pem, "certificate")?;
+    let Some((floor, _)) = own.first().and_then(dates) else {
+        return Err(TlsError::Pem("certificate"));
+    };
+    let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|_| TlsError::Pem("CA"))?;
+    let verifier = ServerDates {
+        usual,
+        time: time.clone(),
+        floor,
+    };
+    let config = builder(time)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_auth_cert(own, key)?;
     client(config)
 }
 
 /// Makes the client of the enrolment, which trusts a fingerprint alone.
 pub(super) fn pinning_client(ca: Arc<PinnedCa>) -> Result<reqwest::Client, TlsError> {
-    let config = builder(provider())?
+    let config = builder(SuspectTime::wall())?
         .dangerous()
         .with_custom_certificate_verifier(ca)
         .with_no_client_auth();

@@ -6,12 +6,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use sd_notify::NotifyState;
+use tillbind_protocol::clock::Uptime;
 
 use super::DiskSpace;
 
 /// Longest fact that is kept; the files of `/sys` are a line each.
 const FACT_BYTES_MAX: usize = 256;
+
+/// Clocks on a battery that are looked at; boards have one or two.
+const RTCS_MAX: u8 = 4;
 
 /// What makers write where a number should stand.
 const PLACEHOLDERS: &[&str] = &[
@@ -116,6 +121,35 @@ pub(super) fn resident_memory() -> Option<u64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
+/// `CLOCK_MONOTONIC` stands still while the machine sleeps, `CLOCK_BOOTTIME` does not.
+pub(super) fn uptime() -> Option<Uptime> {
+    let awake = duration(clock_gettime(ClockId::Monotonic))?;
+    let total = duration(clock_gettime(ClockId::Boottime))?;
+    Some(Uptime {
+        awake,
+        asleep: total.saturating_sub(awake),
+    })
+}
+
+fn duration(time: Timespec) -> Option<Duration> {
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    Some(Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?))
+}
+
+pub(super) fn boot() -> Option<String> {
+    fact(Path::new("/"), "proc/sys/kernel/random/boot_id")
+}
+
+pub(super) fn battery_clock_ms() -> Option<i64> {
+    battery_clock_below(Path::new("/"))
+}
+
+fn battery_clock_below(root: &Path) -> Option<i64> {
+    let seconds =
+        (0..RTCS_MAX).find_map(|n| fact(root, &format!("sys/class/rtc/rtc{n}/since_epoch")))?;
+    seconds.parse::<i64>().ok()?.checked_mul(1_000)
 }
 
 pub(super) fn notify_ready(status: &str) -> io::Result<()> {
@@ -224,6 +258,22 @@ mod tests {
             ("network-card", "02:00:00:00:00:02"),
         ]);
         assert_eq!(facts_below(root.path()), expected);
+    }
+
+    #[test]
+    fn the_clock_on_the_battery_is_read_where_there_is_one() {
+        let path = "sys/class/rtc/rtc1/since_epoch".to_owned();
+        let root = machine(&[(path, "1795348800\n")]);
+        assert_eq!(battery_clock_below(root.path()), Some(1_795_348_800_000));
+        assert_eq!(battery_clock_below(machine(&[]).path()), None);
+    }
+
+    #[test]
+    fn the_time_since_the_start_goes_on() {
+        let before = uptime().unwrap();
+        let after = uptime().unwrap();
+        assert!(after.total() >= before.total() && before.awake > Duration::ZERO);
+        assert_eq!(boot(), boot());
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use tillbind_protocol::clock::Uptime;
+
 use super::DiskSpace;
 
 pub(super) fn machine_facts() -> Vec<(&'static str, String)> {
@@ -19,6 +21,18 @@ pub(super) fn disk_space(_path: &Path) -> io::Result<DiskSpace> {
 }
 
 pub(super) fn resident_memory() -> Option<u64> {
+    None
+}
+
+pub(super) fn uptime() -> Option<Uptime> {
+    None
+}
+
+pub(super) fn boot() -> Option<String> {
+    None
+}
+
+pub(super) fn battery_clock_ms() -> Option<i64> {
     None
 }
 

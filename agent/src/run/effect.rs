@@ -89,7 +89,7 @@ pub enum Note {
 }
 
 /// What was known of central's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockNote {
     /// The wall clock then, in milliseconds.
     pub local_ms: i64,
@@ -97,6 +97,15 @@ pub struct ClockNote {
     pub offset_ms: i64,
     /// How far that could be off, in milliseconds.
     pub uncertainty_ms: u32,
+    /// The machine's run, where the system tells it.
+    #[serde(default)]
+    pub boot: Option<String>,
+    /// Time since that run began, awake, in milliseconds.
+    #[serde(default)]
+    pub awake_ms: u64,
+    /// Time since that run began, asleep, in milliseconds.
+    #[serde(default)]
+    pub asleep_ms: u64,
 }
 
 /// What listeners are told; shown masked.

@@ -1,17 +1,19 @@
 //! The terminal's own notes on the disk, and what is learnt from them and from the outbox at start.
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use tillbind_protocol::clock::ClockEstimator;
+use tillbind_protocol::clock::{ClockEstimator, Estimate, Uptime};
 use tillbind_protocol::event::{BindingRequest, Event as Recorded, EventBody};
 use tillbind_protocol::ids::Seq;
 use tillbind_protocol::member_code::{KeySet, NONCE_BYTES};
 use tokio::sync::mpsc;
 
 use super::effect::{ClockNote, Note};
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::{Outbox, ReadError};
+use crate::platform;
 use crate::till::{KnownSale, KnownSales, MemberCodes};
 
 /// Notes that wait for the disk at most; beyond it the owner of the state waits with them.
@@ -21,9 +23,15 @@ const LEARN_EVENTS: usize = 1_000;
 const LEARN_BYTES: usize = 1024 * 1024;
 const KEYS: &[u8] = b"member code keys";
 const CLOCK: &[u8] = b"central clock";
-/// How far central's clock may have moved against this machine's while the agent was down, at least,
-/// in milliseconds. Nobody was there to see.
-const DOWNTIME_DRIFT_MS: u32 = 30_000;
+/// How far the wall clock may be off after the machine started anew, at least, in milliseconds: the
+/// clock on the battery counts seconds, and someone may have set it by his watch.
+const RESTART_MS: u64 = 30_000;
+/// How much it may have drifted for each unit of time in which the machine was off, in parts in a
+/// million: a cheap quartz in the cold.
+const BATTERY_PPM: u64 = 200;
+/// How far the wall clock and the clock on the battery may differ, in milliseconds, where one was set
+/// from the other.
+const BATTERY_APART_MS: u64 = 5 * 60 * 1_000;
 
 /// Writes notes, one after the other, on a thread of its own.
 #[derive(Debug)]
@@ -111,7 +119,7 @@ pub(super) struct Learnt {
 pub(super) fn learn(
     replica: &Replica,
     outbox: &Outbox,
-    now: Moment,
+    restart: &Restart,
 ) -> Result<Learnt, MembersError> {
     let sales = replica.scan_local(NoteKind::Sale)?;
     let sales = sales
@@ -136,7 +144,10 @@ pub(super) fn learn(
         sales: KnownSales::new(outbox.epoch(), sales),
         codes: MemberCodes::new(keys, nonces),
         requested,
-        clock: clock.map(|note| restored(note, now)).unwrap_or_default(),
+        clock: clock
+            .as_ref()
+            .and_then(|note| restored(note, restart))
+            .unwrap_or_default(),
         last_contact_ms: clock.map(|note| note.local_ms.saturating_add(note.offset_ms)),
     };
     // What a crash kept from being noted is noted now: once central has the event, only the note knows.
@@ -154,14 +165,60 @@ fn setting<T: serde::de::DeserializeOwned>(
     Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
 }
 
-/// An offset holds across a restart as long as the wall clock went on; one that went back (a dead
-/// battery: 1970) says nothing of central's time.
-fn restored(note: ClockNote, now: Moment) -> ClockEstimator {
-    if now.local_ms < note.local_ms {
-        return ClockEstimator::default();
+/// What the machine tells when the agent starts.
+#[derive(Debug)]
+pub(super) struct Restart {
+    pub(super) now: Moment,
+    /// The machine's run.
+    pub(super) boot: Option<String>,
+    /// What the clock on the battery says, in milliseconds.
+    pub(super) battery_ms: Option<i64>,
+}
+
+impl Restart {
+    /// Asks the machine.
+    pub(super) fn now() -> Self {
+        Self {
+            now: clock::now(),
+            boot: platform::boot(),
+            battery_ms: platform::battery_clock_ms(),
+        }
     }
-    let uncertainty_ms = note.uncertainty_ms.saturating_add(DOWNTIME_DRIFT_MS);
-    ClockEstimator::restored(now.instant, now.local_ms, note.offset_ms, uncertainty_ms)
+}
+
+/// Goes on from what was noted.
+///
+/// Within one run of the machine the time since its start went on, whatever became of the wall clock:
+/// the estimate is as good as ever. After a start of the machine only the wall clock can tell how long
+/// it was off, and only where a clock on a battery bears it out: one without goes on from where it had
+/// stopped, or from 1970. Nothing is claimed then until the first exchange. What cannot be told is a
+/// battery's clock that somebody set meanwhile; the first exchange contradicts it.
+fn restored(note: &ClockNote, restart: &Restart) -> Option<ClockEstimator> {
+    let now = restart.now;
+    let noted_at = Uptime {
+        awake: Duration::from_millis(note.awake_ms),
+        asleep: Duration::from_millis(note.asleep_ms),
+    };
+    let is_same_run = restart.boot.is_some() && restart.boot == note.boot;
+    if is_same_run && noted_at.total() <= now.uptime.total() {
+        let estimate = Estimate {
+            central_ms: note.local_ms.saturating_add(note.offset_ms),
+            uncertainty_ms: note.uncertainty_ms,
+        };
+        return Some(ClockEstimator::restored(noted_at, estimate));
+    }
+    let off_ms = u64::try_from(now.local_ms.saturating_sub(note.local_ms)).ok()?;
+    let apart_ms = now.local_ms.abs_diff(restart.battery_ms?);
+    if apart_ms > BATTERY_APART_MS {
+        return None;
+    }
+    let drift_ms = off_ms.saturating_mul(BATTERY_PPM) / 1_000_000;
+    let widened_ms = u32::try_from(drift_ms.saturating_add(RESTART_MS)).unwrap_or(u32::MAX);
+    let estimate = Estimate {
+        central_ms: now.local_ms.saturating_add(note.offset_ms),
+        uncertainty_ms: note.uncertainty_ms.saturating_add(widened_ms),
+    };
+    Some(ClockEstimator::restored(now.uptime, estimate))
 }
 
 impl Learnt {
@@ -223,5 +280,79 @@ impl Learnt {
             }
             EventBody::Scan(_) | EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTED_MS: i64 = 1_700_000_000_000;
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn note() -> ClockNote {
+        ClockNote {
+            local_ms: NOTED_MS,
+            offset_ms: 5_000,
+            uncertainty_ms: 20,
+            boot: Some("one".to_owned()),
+            awake_ms: 60_000,
+            asleep_ms: 0,
+        }
+    }
+
+    fn restart(boot: &str, uptime_ms: u64, local_ms: i64, battery_ms: Option<i64>) -> Restart {
+        Restart {
+            now: Moment {
+                uptime: Uptime::ZERO + Duration::from_millis(uptime_ms),
+                local_ms,
+            },
+            boot: Some(boot.to_owned()),
+            battery_ms,
+        }
+    }
+
+    fn estimate(restart: &Restart) -> Option<Estimate> {
+        restored(&note(), restart)?.estimate(restart.now.uptime)
+    }
+
+    #[test]
+    fn an_agent_that_starts_anew_under_a_wall_clock_that_was_set_still_knows_the_time() {
+        for local_ms in [NOTED_MS + HOUR_MS, 0, -1, 4_070_908_800_000] {
+            let known = estimate(&restart("one", 3_660_000, local_ms, None)).unwrap();
+            assert!(known.central_ms.abs_diff(NOTED_MS + 5_000 + HOUR_MS) <= 1);
+            assert!(known.uncertainty_ms < 500, "{known:?}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_was_off_goes_by_its_battery_and_says_how_far_that_may_be_off() {
+        let local_ms = NOTED_MS + 240 * HOUR_MS;
+        let known = estimate(&restart("two", 9_000, local_ms, Some(local_ms - 900))).unwrap();
+        assert!(known.central_ms.abs_diff(local_ms + 5_000) <= 1);
+        assert!((200_000..210_000).contains(&known.uncertainty_ms));
+    }
+
+    #[test]
+    fn a_machine_whose_wall_clock_cannot_tell_how_long_it_was_off_claims_nothing() {
+        let local_ms = NOTED_MS + HOUR_MS;
+        for (local_ms, battery_ms) in [
+            // No clock on a battery: the system went on from the time at which it had stopped.
+            (local_ms, None),
+            // The battery is empty.
+            (local_ms, Some(0)),
+            (0, Some(0)),
+            (i64::MIN, Some(i64::MAX)),
+        ] {
+            let restart = restart("two", 9_000, local_ms, battery_ms);
+            assert_eq!(estimate(&restart), None, "{restart:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_of_an_older_version_is_read() {
+        let old = br#"{"local_ms":1700000000000,"offset_ms":5000,"uncertainty_ms":20}"#;
+        let note: ClockNote = serde_json::from_slice(old).unwrap();
+        assert_eq!((note.boot, note.awake_ms), (None, 0));
     }
 }

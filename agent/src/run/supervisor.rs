@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::clock;
+use crate::clock::{self, CentralClock};
 use crate::config::Config;
 use crate::event::Event;
 use crate::identity::enrolment::Machine;
 use crate::identity::renewal::{Validity, renew};
-use crate::identity::{self, Identity};
+use crate::identity::{self, Identity, SuspectTime};
 use crate::members::Replica;
 use crate::outbox::Outbox;
 use crate::uplink::{self, LineStatus, Reach};
@@ -29,7 +29,7 @@ pub(super) struct Supervised {
     pub(super) machine: Machine,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) status: watch::Sender<LineStatus>,
-    pub(super) clock_offset: watch::Receiver<Option<i64>>,
+    pub(super) clock_offset: watch::Receiver<Option<CentralClock>>,
     pub(super) keys_version: u32,
     pub(super) identity: Option<Identity>,
 }
@@ -117,14 +117,21 @@ async fn identity_changed(data_dir: &Path, since: Option<SystemTime>) {
     }
 }
 
-/// Ends once a renewed identity is kept.
+/// Ends once a renewed identity is kept. By central's clock alone: a wall clock that has leapt ahead
+/// would have it renewed without end.
 async fn renewed(data_dir: &Path, identity: &Identity, supervised: &Supervised) {
+    let mut central = supervised.clock_offset.clone();
     loop {
-        let offset_ms = supervised.clock_offset.borrow().unwrap_or(0);
+        let known = central.wait_for(Option::is_some).await.map(|known| *known);
+        let Ok(Some(CentralClock { offset_ms, .. })) = known else {
+            // The owner of the state is gone, and the agent with it.
+            return std::future::pending().await;
+        };
         let now_ms = clock::wall().timestamp_millis().saturating_add(offset_ms);
         let due = Validity::of(identity).is_ok_and(|validity| validity.is_renewal_due(now_ms));
         if due {
-            match renew(data_dir, identity, &supervised.machine).await {
+            let time = SuspectTime::of(central.clone());
+            match renew(data_dir, identity, &supervised.machine, time).await {
                 Ok(_) => {
                     tracing::info!("the certificate is renewed");
                     return;

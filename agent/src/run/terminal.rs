@@ -13,7 +13,7 @@ use chrono::TimeZone;
 use tillbind_firmware_bridge::code::{CardRules, Code, classify_text};
 use tillbind_firmware_bridge::receipt::{Job, NotASale};
 use tillbind_firmware_bridge::sale::Sale;
-use tillbind_protocol::clock::ClockEstimator;
+use tillbind_protocol::clock::{ClockEstimator, Uptime};
 use tillbind_protocol::event::{
     BindingRequest, EventBody, FileRejected, ReceiptUnparsed, RetailTransaction, Scan, ScanKind,
     Source,
@@ -22,9 +22,10 @@ use tillbind_protocol::ids::{BindingId, Seq};
 
 use super::effect::{Answer, Effect, Note, Published};
 use super::pending::{Pending, Waiter};
-use crate::clock::Moment;
+use crate::clock::{CentralClock, Moment};
 use crate::devices::{DeviceEvent, ReceiptReading};
 use crate::event::{Call, Counts, Event, Refusal, StateView, Ticket};
+use crate::identity::CONFIRMED_FOR;
 use crate::till::conversion::{self, Names};
 use crate::till::{BINDING_ID_BYTES, Binding, MemberCodes, SaleOutcome, Till};
 
@@ -47,6 +48,8 @@ pub struct Start {
     pub requested: Vec<BindingRequest>,
     /// What is known of central's clock.
     pub clock: ClockEstimator,
+    /// The machine's run, where the system tells it.
+    pub boot: Option<String>,
     /// The names that sales are recorded under, once enrolled.
     pub names: Option<Names>,
     /// The names until then.
@@ -62,7 +65,8 @@ pub struct Terminal<Z> {
     codes: MemberCodes,
     requested: BTreeMap<BindingId, BindingRequest>,
     clock: ClockEstimator,
-    clock_noted: Option<(Moment, i64)>,
+    clock_noted: Option<(Uptime, i64)>,
+    boot: Option<String>,
     names: Option<Names>,
     provisional: Names,
     pending: BTreeMap<Ticket, Pending>,
@@ -92,6 +96,7 @@ impl<Z: TimeZone> Terminal<Z> {
                 .collect(),
             clock: start.clock,
             clock_noted: None,
+            boot: start.boot,
             names: start.names,
             provisional: start.provisional,
             pending: BTreeMap::new(),
@@ -136,10 +141,14 @@ impl<Z: TimeZone> Terminal<Z> {
         todo
     }
 
-    /// Returns the estimate of central's clock less the terminal's, in milliseconds.
-    pub fn clock_offset_ms(&self, now: Moment) -> Option<i64> {
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
-        stamp.uncertainty_ms.map(|_| stamp.offset_ms)
+    /// Returns what is known of central's clock.
+    pub fn central_clock(&self, now: Moment) -> Option<CentralClock> {
+        let stamp = self.clock.stamp(now.uptime, now.local_ms);
+        let confirmed_at = self.clock.confirmed_at();
+        stamp.uncertainty_ms.map(|_| CentralClock {
+            offset_ms: stamp.offset_ms,
+            is_confirmed: confirmed_at.is_some_and(|at| now.uptime.since(at) < CONFIRMED_FOR),
+        })
     }
 
     /// Says whether nothing is on its way to the disk.
@@ -239,7 +248,7 @@ impl<Z: TimeZone> Terminal<Z> {
                 Err(refusal) => todo.push(Effect::Answer(Answer::Bind(reply, Err(refusal)))),
             },
             Call::Basket(reply) => {
-                let view = self.till.basket(now.instant);
+                let view = self.till.basket(now.uptime);
                 todo.push(Effect::Answer(Answer::Basket(reply, view)));
             }
             Call::State(reply) => {
@@ -259,7 +268,7 @@ impl<Z: TimeZone> Terminal<Z> {
     }
 
     fn view(&self, now: Moment) -> StateView {
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
+        let stamp = self.clock.stamp(now.uptime, now.local_ms);
         StateView {
             names: self.names.clone(),
             clock: stamp
@@ -274,7 +283,7 @@ impl<Z: TimeZone> Terminal<Z> {
     fn bind(&self, card: &str, code: &str, now: Moment) -> Result<Binding, Refusal> {
         let card = self.rules.normalise(card)?;
         let card = conversion::from_bridge(&card).ok_or(Refusal::CardName)?;
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
+        let stamp = self.clock.stamp(now.uptime, now.local_ms);
         let code = self.codes.verify(code, &stamp)?;
         Binding::new((self.entropy)(), &card, &code).ok_or(Refusal::CardName)
     }
@@ -303,7 +312,7 @@ impl<Z: TimeZone> Terminal<Z> {
             Code::MemberCard(card) => {
                 scan.kind = ScanKind::MemberCard;
                 if let Some(card) = conversion::from_bridge(&card) {
-                    let outcome = self.till.handle_card(&card, (self.entropy)(), now.instant);
+                    let outcome = self.till.handle_card(&card, (self.entropy)(), now.uptime);
                     (attribution, binding) = (outcome.attribution, outcome.binding);
                     scan.card = Some(card.number);
                     scan.card_kind = Some(card.kind);
@@ -311,15 +320,15 @@ impl<Z: TimeZone> Terminal<Z> {
             }
             Code::MemberCode(text) => {
                 scan.kind = ScanKind::MemberCode;
-                let stamp = self.clock.stamp(now.instant, now.local_ms);
+                let stamp = self.clock.stamp(now.uptime, now.local_ms);
                 match self.codes.verify(&text, &stamp) {
                     Ok(code) => {
                         scan.account = Some(code.account.clone());
-                        binding = self.till.handle_code(code, (self.entropy)(), now.instant);
+                        binding = self.till.handle_code(code, (self.entropy)(), now.uptime);
                     }
                     Err(refused) => {
                         scan.reason = Some(refused.to_string());
-                        self.till.handle_goods(now.instant);
+                        self.till.handle_goods(now.uptime);
                     }
                 }
             }
@@ -339,7 +348,7 @@ impl<Z: TimeZone> Terminal<Z> {
                 scan.text = Some(text);
                 scan.symbology = symbology.map(|s| s.as_str().to_owned());
                 scan.reason = Some(reason.to_string());
-                self.till.handle_goods(now.instant);
+                self.till.handle_goods(now.uptime);
             }
         }
         // Two codes that were scanned before either was used may carry one nonce.
@@ -418,7 +427,7 @@ impl<Z: TimeZone> Terminal<Z> {
         now: Moment,
         todo: &mut Vec<Effect>,
     ) {
-        match self.till.handle_sale(sale.clone(), now.instant) {
+        match self.till.handle_sale(sale.clone(), now.uptime) {
             SaleOutcome::Record(sale) => {
                 self.counts.sales += 1;
                 self.append(
@@ -444,32 +453,40 @@ impl<Z: TimeZone> Terminal<Z> {
     }
 
     fn handle_tick(&mut self, now: Moment, todo: &mut Vec<Effect>) {
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
-        // Without central's clock nothing is known to have expired.
-        let now_ms = stamp
-            .uncertainty_ms
-            .map_or(i64::MIN, |_| stamp.corrected_ms());
+        let stamp = self.clock.stamp(now.uptime, now.local_ms);
+        // Nothing is known to have expired that may yet be valid within the clock's uncertainty.
+        let now_ms = stamp.uncertainty_ms.map_or(i64::MIN, |uncertainty_ms| {
+            stamp
+                .corrected_ms()
+                .saturating_sub(i64::from(uncertainty_ms))
+        });
         let gone = self.codes.evict(now_ms);
         if !gone.is_empty() {
             todo.push(Effect::Note(Note::NoncesForgotten(gone)));
         }
+        // A wall clock that was set changes the offset, and the next run goes by it.
+        self.note_clock(now, todo);
     }
 
     fn note_clock(&mut self, now: Moment, todo: &mut Vec<Effect>) {
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
+        let stamp = self.clock.stamp(now.uptime, now.local_ms);
         let Some(uncertainty_ms) = stamp.uncertainty_ms else {
             return;
         };
         let due = self.clock_noted.is_none_or(|(at, offset_ms)| {
-            now.instant.saturating_duration_since(at.instant) >= CLOCK_NOTE_EVERY
+            now.uptime.since(at) >= CLOCK_NOTE_EVERY
                 || offset_ms.abs_diff(stamp.offset_ms) >= CLOCK_NOTE_CHANGE_MS
         });
         if due {
-            self.clock_noted = Some((now, stamp.offset_ms));
+            self.clock_noted = Some((now.uptime, stamp.offset_ms));
+            let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             todo.push(Effect::Note(Note::Clock(super::effect::ClockNote {
                 local_ms: now.local_ms,
                 offset_ms: stamp.offset_ms,
                 uncertainty_ms,
+                boot: self.boot.clone(),
+                awake_ms: ms(now.uptime.awake),
+                asleep_ms: ms(now.uptime.asleep),
             })));
         }
     }

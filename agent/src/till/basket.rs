@@ -1,7 +1,8 @@
 //! The basket under way: the card and the member code at hand, and the sale that has just ended.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tillbind_protocol::clock::Uptime;
 use tillbind_protocol::event::{RetailTransaction, SaleKey, TransactionKind};
 use tillbind_protocol::ids::CardNumber;
 
@@ -33,7 +34,7 @@ pub struct BasketView {
 #[derive(Debug)]
 struct Held<T> {
     what: T,
-    at: Instant,
+    at: Uptime,
 }
 
 /// The basket under way.
@@ -65,7 +66,7 @@ impl Basket {
     pub(super) fn handle_card(
         &mut self,
         card: &MemberCard,
-        now: Instant,
+        now: Uptime,
     ) -> (Option<SaleKey>, Option<VerifiedCode>) {
         self.expire(now);
         let code = self.code.take().map(|held| held.what);
@@ -97,7 +98,7 @@ impl Basket {
     pub(super) fn handle_code(
         &mut self,
         code: VerifiedCode,
-        now: Instant,
+        now: Uptime,
     ) -> Option<(MemberCard, VerifiedCode)> {
         self.expire(now);
         self.begin_next();
@@ -106,9 +107,7 @@ impl Basket {
         }
         let beside = self.config.code_beside_card;
         match &self.card {
-            Some(card) if now.saturating_duration_since(card.at) <= beside => {
-                Some((card.what.clone(), code))
-            }
+            Some(card) if now.since(card.at) <= beside => Some((card.what.clone(), code)),
             Some(_) | None => {
                 self.code = Some(Held {
                     what: code,
@@ -119,14 +118,14 @@ impl Basket {
         }
     }
 
-    pub(super) fn handle_goods(&mut self, now: Instant) {
+    pub(super) fn handle_goods(&mut self, now: Uptime) {
         self.expire(now);
         self.begin_next();
         self.attributed = None;
     }
 
     /// Ends the basket with a sale that is told for the first time, and gives the sale its card.
-    pub(super) fn handle_sale(&mut self, sale: &mut RetailTransaction, now: Instant) {
+    pub(super) fn handle_sale(&mut self, sale: &mut RetailTransaction, now: Uptime) {
         self.expire(now);
         self.begin_next();
         self.attributed = None;
@@ -175,7 +174,7 @@ impl Basket {
     }
 
     /// The sale could not be recorded: the till will tell it again, so its card waits for it.
-    pub(super) fn handle_sale_lost(&mut self, sale: &RetailTransaction, now: Instant) {
+    pub(super) fn handle_sale_lost(&mut self, sale: &RetailTransaction, now: Uptime) {
         self.handle_card_told(&sale.key());
         if self.card.is_none()
             && let (Some(number), Some(kind)) = (&sale.card, &sale.card_kind)
@@ -192,9 +191,9 @@ impl Basket {
         }
     }
 
-    pub(super) fn view(&mut self, now: Instant) -> BasketView {
+    pub(super) fn view(&mut self, now: Uptime) -> BasketView {
         self.expire(now);
-        let age = |at: Instant| now.saturating_duration_since(at);
+        let age = |at: Uptime| now.since(at);
         let after = self.config.card_after_sale;
         BasketView {
             card: self
@@ -220,8 +219,8 @@ impl Basket {
         }
     }
 
-    fn expire(&mut self, now: Instant) {
-        let older = |at: Instant, than: Duration| now.saturating_duration_since(at) > than;
+    fn expire(&mut self, now: Uptime) {
+        let older = |at: Uptime, than: Duration| now.since(at) > than;
         if self
             .open_sale
             .as_ref()

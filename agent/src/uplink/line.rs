@@ -4,15 +4,16 @@ use std::io::Read;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tillbind_protocol::clock::Uptime;
 use tillbind_protocol::enrol::Refusal;
 use tillbind_protocol::exchange::{
     ExchangeRequest, ExchangeResponse, PATH, RESPONSE_BYTES_MAX, Versions,
 };
 
 use crate::clock;
-use crate::identity::Identity;
 use crate::identity::no_connection::explain;
 use crate::identity::tls::{self, TlsError};
+use crate::identity::{Identity, SuspectTime};
 
 /// How hard requests are compressed: beyond it zstd takes more time for hardly fewer bytes.
 const ZSTD_LEVEL: i32 = 3;
@@ -28,7 +29,8 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) response: ExchangeResponse,
-    pub(super) sent: std::time::Instant,
+    pub(super) sent: Uptime,
+    pub(super) arrived: Uptime,
     pub(super) received: std::time::Instant,
 }
 
@@ -58,9 +60,9 @@ pub(super) enum LineError {
 const REFUSED: [&str; 3] = ["revoked", "cloned", "no_certificate"];
 
 impl Line {
-    pub(super) fn new(identity: &Identity) -> Result<Self, TlsError> {
+    pub(super) fn new(identity: &Identity, time: SuspectTime) -> Result<Self, TlsError> {
         Ok(Self {
-            client: tls::client_of(identity)?,
+            client: tls::client_of(identity, time)?,
             address: format!("{}{PATH}", identity.url.trim_end_matches('/')),
         })
     }
@@ -75,7 +77,7 @@ impl Line {
         let body = zstd::bulk::compress(&body, ZSTD_LEVEL)
             .map_err(|e| LineError::Request(e.to_string()))?;
         let unreachable = |error: reqwest::Error| LineError::Unreachable(explain(&error));
-        let sent = clock::monotonic();
+        let sent = clock::uptime();
         let posted = self
             .client
             .post(&self.address)
@@ -98,12 +100,13 @@ impl Line {
             }
             body.extend_from_slice(&chunk);
         }
-        let received = clock::monotonic();
+        let (arrived, received) = (clock::uptime(), clock::monotonic());
         let body = if packed { unpack(&body)? } else { body };
         if status.is_success() {
             return Ok(Answer {
                 response: read(&body)?,
                 sent,
+                arrived,
                 received,
             });
         }

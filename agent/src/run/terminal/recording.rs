@@ -36,7 +36,7 @@ impl<Z: TimeZone> Terminal<Z> {
         now: Moment,
         todo: &mut Vec<Effect>,
     ) {
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
+        let stamp = self.clock.stamp(now.uptime, now.local_ms);
         let sale = bodies.iter().find_map(|body| match body {
             EventBody::Transaction(sale) => Some(Box::new(sale.clone())),
             EventBody::Scan(_)
@@ -134,7 +134,7 @@ impl<Z: TimeZone> Terminal<Z> {
         self.counts.refused += 1;
         tracing::error!(error = %refusal, "an event was not recorded");
         if let Some(sale) = pending.sale {
-            self.till.handle_lost(&sale, now.instant);
+            self.till.handle_lost(&sale, now.uptime);
         }
         if let Some(binding) = pending.binding {
             self.codes.handle_lost(&binding.nonce);
@@ -148,7 +148,7 @@ impl<Z: TimeZone> Terminal<Z> {
         sale: &RetailTransaction,
         now: Moment,
     ) -> Result<(), RecordError> {
-        let stamp = self.clock.stamp(now.instant, now.local_ms);
+        let stamp = self.clock.stamp(now.uptime, now.local_ms);
         let body = EventBody::Transaction(sale.clone());
         Recorded { stamp, body }.to_record().map(drop)
     }

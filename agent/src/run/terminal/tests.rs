@@ -1,10 +1,9 @@
-use std::time::Instant;
-
 use chrono::Utc;
 use ed25519_dalek::SigningKey;
 use tillbind_firmware_bridge::money::Currency;
 use tillbind_firmware_bridge::sale::{Item, SaleKind, SaleTime, Tender};
 use tillbind_protocol::chain::{ChainHash, Mark};
+use tillbind_protocol::clock::Uptime;
 use tillbind_protocol::event::Event as Recorded;
 use tillbind_protocol::ids::Epoch;
 use tillbind_protocol::member_code::{Claims, KeySet, PublicKey, issue};
@@ -41,16 +40,15 @@ impl Scene {
             codes: MemberCodes::new(keys, []),
             requested: vec![],
             clock: ClockEstimator::default(),
+            boot: None,
             names: Some(names.clone()),
             provisional: names,
         };
         let rules = CardRules::new(["627598"]).unwrap();
-        #[expect(clippy::disallowed_methods, reason = "any origin of time will do")]
-        let instant = Instant::now();
         Self {
             terminal: Terminal::new(rules, Utc, start, || [9; BINDING_ID_BYTES]),
             now: Moment {
-                instant,
+                uptime: Uptime::ZERO,
                 local_ms: 1_000_000,
             },
             seq: 0,
@@ -430,4 +428,19 @@ fn a_basket_that_the_pos_gave_up_takes_its_card_along() {
         panic!("{bodies:?}")
     };
     assert_eq!(sale.card, None);
+}
+
+#[test]
+fn a_card_scanned_before_a_nights_sleep_belongs_to_no_sale_after_it() {
+    let mut scene = Scene::new();
+    let (scanned, _answer) = scene.scan(CARD);
+    scene.settle(scanned);
+    scene.now.uptime.asleep += Duration::from_secs(8 * 3_600);
+    let (reply, mut basket) = oneshot::channel();
+    for effect in scene.apply(Event::Call(Call::Basket(reply))) {
+        if let Effect::Answer(answer) = effect {
+            answer.deliver();
+        }
+    }
+    assert_eq!(basket.try_recv().unwrap().card, None);
 }
