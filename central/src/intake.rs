@@ -147,7 +147,7 @@ async fn take_once(
             quarantined: 0,
         });
     }
-    let items = read_all(&decision);
+    let items = read_all(&decision, arrival, request.at_ms);
     store_events(&tx, arrival, request.epoch, &decision.accepted, &items).await?;
     let origin = Origin {
         terminal: arrival.terminal,
@@ -186,10 +186,15 @@ async fn take_once(
     })
 }
 
-fn read_all(decision: &Decision<'_>) -> Vec<Item> {
-    let read = |accepted: &Accepted<'_>| Item {
-        seq: accepted.mark.seq,
-        reading: reading::read(accepted.record),
+fn read_all(decision: &Decision<'_>, arrival: &Arrival<'_>, sent_local_ms: i64) -> Vec<Item> {
+    let read = |accepted: &Accepted<'_>| {
+        let mut reading = reading::read(accepted.record);
+        let compared = |stamp| reading::compared(stamp, sent_local_ms, arrival.received_ms);
+        reading.stamp = reading.stamp.map(compared);
+        Item {
+            seq: accepted.mark.seq,
+            reading,
+        }
     };
     decision.accepted.iter().map(read).collect()
 }

@@ -19,6 +19,7 @@ pub(super) const COLUMNS: &[&str] = &[
     "body",
     "received_at",
     "clock_offset_ms",
+    "recorded_at_uncertainty_ms",
 ];
 
 pub(super) static LISTING: Listing = Listing {
@@ -61,6 +62,8 @@ pub struct Event {
     received_at: Moment,
     /// What was added to the terminal's clock for `recorded_at`.
     clock_offset_ms: Option<i64>,
+    /// How far `recorded_at` may be off; nothing where the terminal had never seen central's clock.
+    recorded_at_uncertainty_ms: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -68,17 +71,26 @@ struct Record {
     body: Box<RawValue>,
 }
 
+#[derive(Deserialize)]
+struct Stamped {
+    unc: Option<u32>,
+}
+
 pub(super) fn line(row: &Row) -> Result<Event, StoreError> {
     let mut cells = LISTING.cells(row);
+    let (terminal, epoch, seq) = (cells.text()?, cells.text()?, cells.int()?);
+    let (recorded_at, kind, record) = (cells.moment_opt()?, cells.text()?, cells.text()?);
+    let stamped: Option<Stamped> = serde_json::from_str(&record).ok();
     Ok(Event {
-        terminal: cells.text()?,
-        epoch: cells.text()?,
-        seq: cells.int()?,
-        recorded_at: cells.moment_opt()?,
-        kind: cells.text()?,
-        body: body(&cells.text()?),
+        terminal,
+        epoch,
+        seq,
+        recorded_at,
+        kind,
+        body: body(&record),
         received_at: cells.moment()?,
         clock_offset_ms: cells.int_opt()?,
+        recorded_at_uncertainty_ms: stamped.and_then(|stamped| stamped.unc),
     })
 }
 

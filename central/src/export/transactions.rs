@@ -39,6 +39,7 @@ pub(super) const COLUMNS: &[&str] = &[
     "training",
     "tax_included",
     "sources",
+    "recorded_at_uncertainty_ms",
 ];
 
 pub(super) static LISTING: Listing = Listing {
@@ -52,7 +53,8 @@ pub(super) static LISTING: Listing = Listing {
     columns: "t.terminal, t.epoch, t.seq, t.store, t.workstation, t.business_day, t.sequence, \
               t.kind, t.began_ms, t.ended_ms, t.recorded_ms, t.clock_offset_ms, t.currency, \
               t.total_minor, t.discount_minor, t.tax_minor, t.items, t.tenders, t.card, c.member, \
-              t.source, t.training, t.tax_included, t.sources",
+              t.source, t.training, t.tax_included, t.sources, \
+              t.recorded_uncertainty_ms",
     from: "transactions t LEFT JOIN cards c ON c.card = t.card",
     always: None,
     time: Some("t.recorded_ms"),
@@ -114,6 +116,8 @@ pub struct Transaction {
     tax_included: bool,
     /// Every source that told it.
     sources: Vec<String>,
+    /// How far `recorded_at` may be off; nothing where the terminal had never seen central's clock.
+    recorded_at_uncertainty_ms: Option<i64>,
 }
 
 /// A line of goods.
@@ -176,6 +180,7 @@ pub(super) fn line(row: &Row) -> Result<Transaction, StoreError> {
         training: cells.flag()?,
         tax_included: cells.flag()?,
         sources: cells.text()?.split(' ').map(str::to_owned).collect(),
+        recorded_at_uncertainty_ms: cells.int_opt()?,
     })
 }
 

@@ -68,6 +68,23 @@ struct Header<'r> {
     body: Option<&'r RawValue>,
 }
 
+/// Corrects the stamp of a terminal that had never seen central's clock by the difference of the clocks
+/// at the exchange that brings the event, so that a till in 1970 has its events in their year. Its
+/// uncertainty stays unknown: the clock may have been set in between. What a terminal estimated itself
+/// stands.
+pub fn compared(stamp: Stamp, sent_local_ms: i64, received_ms: i64) -> Stamp {
+    if stamp.uncertainty_ms.is_some() {
+        return stamp;
+    }
+    let difference_ms = received_ms.saturating_sub(sent_local_ms);
+    // Nothing was recorded after it came.
+    let most_ms = received_ms.saturating_sub(stamp.local_ms);
+    Stamp {
+        offset_ms: difference_ms.min(most_ms),
+        ..stamp
+    }
+}
+
 /// Reads a record. Never fails: what cannot be read is [`Body::Poison`].
 pub fn read(record: &str) -> Reading {
     let header: Header<'_> = match serde_json::from_str(record) {
@@ -131,6 +148,27 @@ mod tests {
     use tillbind_protocol::ids::{BindingId, CardNumber};
 
     use super::*;
+
+    #[test]
+    fn a_till_in_1970_that_never_saw_centrals_clock_has_its_events_in_their_year() {
+        let now_ms = 1_795_348_800_000;
+        let at = |local_ms, uncertainty_ms| Stamp {
+            local_ms,
+            offset_ms: 0,
+            uncertainty_ms,
+        };
+        // Recorded an hour before it was sent, by a clock that began at 0, or is in 2099.
+        for sent_ms in [7_200_000, 4_070_908_800_000] {
+            let stamp = compared(at(sent_ms - 3_600_000, None), sent_ms, now_ms);
+            assert_eq!(stamp.corrected_ms(), now_ms - 3_600_000);
+            assert_eq!(stamp.uncertainty_ms, None);
+        }
+        // A clock that was set back before the exchange brings nothing into the future.
+        let stamp = compared(at(now_ms, None), 0, now_ms);
+        assert_eq!(stamp.corrected_ms(), now_ms);
+        assert_eq!(compared(at(5, Some(3)), 0, now_ms), at(5, Some(3)));
+        let _wild = compared(at(i64::MIN, None), i64::MAX, now_ms);
+    }
 
     fn bodies() -> Vec<EventBody> {
         let card = CardNumber::new("2900000000017").unwrap();

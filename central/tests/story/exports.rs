@@ -120,7 +120,8 @@ pub(crate) async fn lines_read_as_they_were_promised(bench: &Bench) {
             r#""department":null,"voided":false}}],"#,
             r#""tenders":[{{"kind":"cash","amount_minor":2000}},"#,
             r#"{{"kind":"change","amount_minor":-1}}],"card":"2900000000017","member":"{}","#,
-            r#""source":"tap","training":false,"tax_included":false,"sources":["tap"]}}"#,
+            r#""source":"tap","training":false,"tax_included":false,"sources":["tap"],"#,
+            r#""recorded_at_uncertainty_ms":5}}"#,
             "\n"
         ),
         terminal, member
