@@ -8,7 +8,9 @@
 //! identity is another; whoever started it then starts it anew.
 
 mod cut;
+mod dictionary;
 mod line;
+pub mod packing;
 mod request;
 mod status;
 #[cfg(test)]
@@ -38,6 +40,7 @@ use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::{Outbox, Pressure};
 use cut::{Cut, CutError, Gap, Wanted, cut};
 use line::{Answer, Line, LineError};
+use packing::KeptDictionary;
 pub use status::LineStatus;
 
 /// Most bytes of records in one batch: a quarter of what central takes, which leaves room for the
@@ -60,6 +63,8 @@ pub struct Reach {
     pub outbox: Outbox,
     /// The member data.
     pub replica: Replica,
+    /// Where the compression dictionary is kept.
+    pub dictionary: KeptDictionary,
     /// The machine's fingerprint and the agent's version.
     pub machine: Machine,
     /// Where key sets, verdicts and clock samples go.
@@ -135,6 +140,7 @@ pub async fn run(
         reach,
     };
     task.show(|_| {});
+    task.line.set_packer(task.kept_packer().await?);
     let mut under_way: Option<Exchange> = None;
     loop {
         let now = clock::monotonic();
@@ -155,7 +161,12 @@ pub async fn run(
                 under_way = None;
                 match answer {
                     Ok(answer) => task.take(answer).await?,
-                    Err(error) => task.take_error(&error),
+                    Err(error) => {
+                        if let LineError::Dictionary { is_known, .. } = &error {
+                            task.forget_dictionary(*is_known).await?;
+                        }
+                        task.take_error(&error);
+                    }
                 }
             }
             changed = appended.changed() => {
@@ -305,6 +316,9 @@ impl Task {
             }
             Verdict::Fork { .. } | Verdict::SlowDown { .. } => None,
         };
+        if let Some(dictionary) = &response.dictionary {
+            self.take_dictionary(dictionary.clone()).await?;
+        }
         let more = self.take_member_data(&response).await;
         let oldest = self.oldest();
         let outcome = self.machine.handle_answer(

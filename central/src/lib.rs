@@ -21,6 +21,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod dictionary;
 pub mod enrolment;
 pub mod entropy;
 pub mod export;

@@ -13,6 +13,7 @@ use crate::ca::{CaError, CertificateAuthority};
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::data_dir::{DataDir, FileError};
+use crate::dictionary::training;
 use crate::entropy::{self, EntropyError};
 use crate::keys::{self, KeyError};
 use crate::store::{OpenError, Store, StoreError};
@@ -145,6 +146,7 @@ pub async fn run(central: Central, stop: impl Future<Output = ()>) -> Result<(),
     };
     let headquarters = admin::listener(&central, tls, stopping).await?;
     let follower = tokio::spawn(head::follow(central.store.clone(), head_sender));
+    let trainer = tokio::spawn(training::keep_trained(central.store.clone()));
     let renewer = tokio::spawn(keep_certificate(central.clone(), tls_sender));
     let router = sync::router(Arc::new(service));
     let listening = tokio::spawn(listener::run(terminals, router));
@@ -161,6 +163,7 @@ pub async fn run(central: Central, stop: impl Future<Output = ()>) -> Result<(),
     }
     follower.abort();
     renewer.abort();
+    trainer.abort();
     if let Err(error) = central.store.close().await {
         tracing::warn!(%error, "the database did not close");
     }

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::ca::CertificateAuthority;
 use crate::config::Config;
+use crate::dictionary::Shelf;
 use crate::enrolment::flood::Flood;
 use crate::intake::projection::Rules;
 use crate::store::Store;
@@ -52,6 +53,7 @@ pub struct Service {
     pages: Semaphore,
     polls: AtomicUsize,
     flood: Mutex<Flood>,
+    dictionaries: Shelf,
 }
 
 impl Service {
@@ -65,6 +67,7 @@ impl Service {
     ) -> Self {
         let intakes_max = config.sync.intakes_max;
         Self {
+            dictionaries: Shelf::new(store.clone()),
             store,
             ca,
             rules: Rules {

@@ -18,9 +18,11 @@ use std::time::Duration;
 use postgres::Cluster;
 use service::{Service, refused, taken};
 use till::{Till, hello};
+use tillbind_central::dictionary::training;
 use tillbind_central::members::create_account;
+use tillbind_protocol::dictionary::UNKNOWN_DICTIONARY;
 use tillbind_protocol::enrol::{self, EnrolRequest, EnrolResponse};
-use tillbind_protocol::exchange::{self, ExchangeRequest, Verdict};
+use tillbind_protocol::exchange::{self, ExchangeRequest, ExchangeResponse, Verdict};
 use tillbind_protocol::replica::{Change, Cursor};
 
 /// A request of which central knows nothing yet, with keys to be sent.
@@ -233,7 +235,7 @@ async fn a_database_that_goes_away_and_comes_back_costs_no_event_and_no_restart(
         }
     };
     let back = tokio::time::timeout(Duration::from_secs(15), back).await;
-    let back: exchange::ExchangeResponse = taken(back.unwrap()).await;
+    let back: ExchangeResponse = taken(back.unwrap()).await;
     assert_eq!((back.verdict, back.acked), (Verdict::Ok, till.head()));
     let resent = service.exchange(&client, &till.all()).await;
     assert_eq!(resent.acked, till.head());
@@ -278,4 +280,91 @@ async fn a_crowd_beyond_the_bound_is_told_to_slow_down_and_nobody_gets_an_error(
     }
     assert_eq!((taken, slowed), (1, 6));
     assert_eq!(service.exchange(&client, &request).await.acked, till.head());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dictionary_goes_down_and_requests_packed_with_it_are_read_but_no_unknown_one() {
+    let service = Service::start("sqlite").await;
+    let (_identity, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    let mut till = Till::new(7);
+    for n in 1..=2_010_u64 {
+        let card = format!("29{:011}", n * 7_919);
+        till.sale(&format!("{:06}", n + 30_000), 1_050, Some(&card));
+    }
+    service.exchange(&client, &till.batch(1..=1_000)).await;
+    service.exchange(&client, &till.batch(1_001..=2_000)).await;
+    let store = &service.central.store;
+    let now_ms = tillbind_central::clock::now_ms();
+    let id = training::look(store, now_ms).await.unwrap().unwrap();
+    // A terminal that waits is told; one of version 1 or on a slow line is not.
+    let mut poll = ExchangeRequest {
+        v: 1,
+        ..till.poll()
+    };
+    while let Some(page) = service.exchange(&client, &poll).await.page {
+        poll.cursor = page.to;
+    }
+    poll.v = exchange::CURRENT;
+    let waiting = ExchangeRequest {
+        wait_ms: 5_000,
+        ..poll.clone()
+    };
+    let told = service.exchange(&client, &waiting).await;
+    let dictionary = told.dictionary.unwrap();
+    assert_eq!(dictionary.id, id);
+    for other in [
+        ExchangeRequest {
+            v: 1,
+            ..poll.clone()
+        },
+        ExchangeRequest {
+            page_bytes: 4_096,
+            ..poll.clone()
+        },
+        ExchangeRequest {
+            dictionary: id,
+            ..poll.clone()
+        },
+    ] {
+        assert!(service.exchange(&client, &other).await.dictionary.is_none());
+    }
+
+    let pack = |request: &ExchangeRequest, bytes: &[u8]| {
+        let json = serde_json::to_vec(request).unwrap();
+        let mut packer = zstd::bulk::Compressor::with_dictionary(9, bytes).unwrap();
+        (packer.compress(&json).unwrap(), json)
+    };
+    let next = ExchangeRequest {
+        dictionary: id,
+        ..till.batch(2_001..=2_001)
+    };
+    let (packed, json) = pack(&next, &dictionary.bytes);
+    assert!(packed.len() * 2 < zstd::bulk::compress(&json, 3).unwrap().len());
+    let answer: ExchangeResponse = taken(service.post_packed(&client, packed).await).await;
+    assert_eq!(answer.acked, till.mark(2_001));
+
+    let of_1 = ExchangeRequest { v: 1, ..next };
+    let (packed, _) = pack(&of_1, &dictionary.bytes);
+    let answer = service.post_packed(&client, packed).await;
+    assert_eq!(refused(answer).await, (409, UNKNOWN_DICTIONARY.into()));
+    // As after a restored backup: another dictionary, which this database never held.
+    let mut lost = dictionary.bytes.clone();
+    lost[4] ^= 1;
+    let (packed, _) = pack(&till.batch(2_002..=2_002), &lost);
+    let answer = service.post_packed(&client, packed).await;
+    assert_eq!(refused(answer).await, (409, UNKNOWN_DICTIONARY.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_that_wants_a_window_of_128_mib_is_refused() {
+    let service = Service::start("sqlite").await;
+    let (_identity, pem) = service.enrol("W1").await;
+    let client = service.client(Some(&pem));
+    let json = serde_json::to_vec(&fresh(&Till::new(7))).unwrap();
+    let mut packer = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    packer.window_log(27).unwrap();
+    std::io::Write::write_all(&mut packer, &json).unwrap();
+    let answer = service.post_packed(&client, packer.finish().unwrap()).await;
+    assert_eq!(refused(answer).await, (400, "bad_request".into()));
 }

@@ -11,6 +11,7 @@ mod story {
     pub(crate) mod binding;
     pub(crate) mod crash;
     pub(crate) mod desk;
+    pub(crate) mod dictionaries;
     pub(crate) mod enrolment;
     pub(crate) mod exports;
     pub(crate) mod express;
@@ -78,6 +79,7 @@ over_both_engines! {
     pages::a_snapshot_is_resumed_at_any_page_and_followed_by_changes,
     pages::a_foreign_cursor_starts_over,
     pages::no_change_is_missed_while_others_write,
+    dictionaries::one_is_trained_once_there_is_enough_and_every_process_reads_it,
     desk::disputes_and_quarantine_are_worked_through_by_commands,
     exports::every_kind_has_the_fields_of_the_contract_in_their_order,
     exports::lines_read_as_they_were_promised,

@@ -8,6 +8,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The stable word of the refusal (HTTP 409) of a request that is packed with a dictionary that central
+/// does not hold. The terminal drops it and goes on without.
+pub const UNKNOWN_DICTIONARY: &str = "unknown_dictionary";
+/// Longest dictionary that either side takes, in bytes.
+pub const DICTIONARY_BYTES_MAX: usize = 256 * 1024;
+/// Most that either side reserves for the window of a frame, as a power of two of bytes: 8 MiB, the
+/// whole of the longest body. zstd's own limit is 128 MiB for each request.
+pub const WINDOW_LOG_MAX: u32 = 23;
+
 /// A dictionary, as it travels.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dictionary {

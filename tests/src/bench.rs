@@ -7,6 +7,7 @@ mod accept;
 mod footprint;
 mod machine;
 mod tap;
+mod wire;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,6 +40,7 @@ impl Figures {
         let mut rows = footprint::measure()?;
         rows.extend(accept::measure()?);
         rows.extend(tap::measure()?);
+        rows.extend(wire::measure()?);
         if let Some(folder) = demo {
             rows.push(demo_time(folder)?);
         }

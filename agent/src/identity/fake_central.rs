@@ -22,6 +22,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::Value;
 use tillbind_protocol::chain::{ChainHash, Mark};
+use tillbind_protocol::dictionary::{Dictionary, UNKNOWN_DICTIONARY};
 use tillbind_protocol::enrol::{self, EnrolRequest, EnrolResponse, Refusal, Token};
 use tillbind_protocol::exchange::{self, ExchangeRequest, ExchangeResponse, Verdict};
 use tillbind_protocol::ids::{Epoch, Seq};
@@ -47,6 +48,10 @@ pub(crate) struct Held {
     pub(crate) page: Option<Page>,
     pub(crate) keys: KeySet,
     pub(crate) refuse: Option<String>,
+    /// The dictionary that it hands out and unpacks with.
+    pub(crate) dictionary: Option<Dictionary>,
+    /// The dictionaries that requests were packed with; 0 for none.
+    pub(crate) packed_with: Vec<u32>,
     pub(crate) renewals: u32,
     /// Every exchange's request.
     pub(crate) requests: Vec<Value>,
@@ -220,7 +225,25 @@ fn of_version_1(response: &ExchangeResponse) -> Vec<u8> {
 
 async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
     let received_ms = clock::wall().timestamp_millis();
-    let body = zstd::decode_all(body.as_ref()).unwrap();
+    let dictionary = served.held.lock().unwrap().dictionary.clone();
+    let packed_with = zstd::zstd_safe::get_dict_id_from_frame(&body).map_or(0, u32::from);
+    served.held.lock().unwrap().packed_with.push(packed_with);
+    let bytes = match &dictionary {
+        _ if packed_with == 0 => &[][..],
+        Some(dictionary) if dictionary.id == packed_with => &dictionary.bytes,
+        Some(_) | None => {
+            let refusal = Refusal {
+                error: UNKNOWN_DICTIONARY.into(),
+                message: "send without it".into(),
+                versions: None,
+            };
+            return (StatusCode::CONFLICT, Json(refusal)).into_response();
+        }
+    };
+    let mut unpacker = zstd::bulk::Decompressor::with_dictionary(bytes).unwrap();
+    let body = unpacker
+        .decompress(&body, exchange::REQUEST_BYTES_MAX)
+        .unwrap();
     let request: ExchangeRequest = serde_json::from_slice(&body).unwrap();
     let events = request.batch.as_ref().map_or(0, |batch| batch.events.len());
     let held_up = served.held.lock().unwrap().slow_beyond;
@@ -270,7 +293,7 @@ async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
         acked,
         page,
         keys,
-        dictionary: None,
+        dictionary: dictionary.filter(|held| held.id != request.dictionary),
         received_ms,
         sent_ms: clock::wall().timestamp_millis(),
     };

@@ -14,6 +14,7 @@ use crate::identity::renewal::{Validity, renew};
 use crate::identity::{self, Identity, SuspectTime};
 use crate::members::Replica;
 use crate::outbox::Outbox;
+use crate::uplink::packing::KeptDictionary;
 use crate::uplink::{self, LineStatus, Reach};
 
 /// How often the identity's file is looked at: so soon a terminal enrolled while it runs is online.
@@ -75,6 +76,7 @@ impl Supervised {
             settings: self.config.uplink,
             outbox: self.outbox.clone(),
             replica: self.replica.clone(),
+            dictionary: KeptDictionary::of(&self.config.data_dir),
             machine: self.machine.clone(),
             events: self.events.clone(),
             status: self.status.clone(),

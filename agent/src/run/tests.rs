@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tillbind_protocol::chain::ChainHash;
+use tillbind_protocol::dictionary::Dictionary;
 use tillbind_protocol::event::{Event as Recorded, EventBody};
 use tillbind_protocol::replica::{CardState, Change, Cursor, MemberState, Page};
 use tokio::sync::oneshot;
@@ -426,5 +427,43 @@ async fn a_refusal_is_shown_and_nothing_is_lost() {
     );
     let (answer, _) = daemon.post("/v1/scans", &json!({ "code": CARD })).await;
     assert_eq!(answer, StatusCode::ACCEPTED);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn requests_are_packed_with_headquarters_dictionary_until_it_has_lost_it() {
+    let central = FakeCentral::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    enrol(dir.path(), &central.token("one"), false, &machine())
+        .await
+        .unwrap();
+    let bytes = include_bytes!("../../tests/fixtures/dictionary/scans.zdict").to_vec();
+    let id = zstd::zstd_safe::get_dict_id_from_dict(&bytes)
+        .unwrap()
+        .get();
+    let packed_with = || central.held.lock().unwrap().packed_with.clone();
+    central.held.lock().unwrap().dictionary = Some(Dictionary { id, bytes });
+    let daemon = Daemon::start(config(dir.path())).await;
+    eventually(|| packed_with().contains(&id).then_some(())).await;
+    daemon.stop().await;
+
+    // It outlasts a restart: the first request of the next run is packed with it.
+    central.held.lock().unwrap().packed_with.clear();
+    let daemon = Daemon::start(config(dir.path())).await;
+    eventually(|| packed_with().first().copied()).await;
+    assert_eq!(packed_with()[0], id);
+
+    let mut held = central.held.lock().unwrap();
+    held.dictionary = None;
+    held.packed_with.clear();
+    drop(held);
+    eventually(|| packed_with().contains(&0).then_some(())).await;
+    let (status, _) = daemon.post("/v1/transactions", &sale("7")).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    eventually(|| {
+        let records = central.held.lock().unwrap().records.len();
+        (records == 1).then_some(())
+    })
+    .await;
     daemon.stop().await;
 }

@@ -1,28 +1,29 @@
 //! One exchange over HTTP: request to bytes, bytes to answer, every bound kept.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use tillbind_protocol::clock::Uptime;
+use tillbind_protocol::dictionary::{UNKNOWN_DICTIONARY, WINDOW_LOG_MAX};
 use tillbind_protocol::enrol::Refusal;
 use tillbind_protocol::exchange::{
     ExchangeRequest, ExchangeResponse, PATH, RESPONSE_BYTES_MAX, Versions,
 };
 
+use super::packing::Packer;
 use crate::clock;
 use crate::identity::no_connection::explain;
 use crate::identity::tls::{self, TlsError};
 use crate::identity::{Identity, SuspectTime};
-
-/// How hard requests are compressed: beyond it zstd takes more time for hardly fewer bytes.
-const ZSTD_LEVEL: i32 = 3;
 
 /// The line to central.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     client: reqwest::Client,
     address: String,
+    packer: Arc<Packer>,
 }
 
 /// An answer with the times at which its request left and it arrived.
@@ -48,6 +49,8 @@ pub(super) enum LineError {
     },
     #[error("the request is too long for headquarters: {0}")]
     TooLarge(String),
+    #[error("headquarters cannot unpack the request: {message}")]
+    Dictionary { is_known: bool, message: String },
     #[error("headquarters answered HTTP {status}: {message}")]
     Http { status: u16, message: String },
     #[error("headquarters' answer cannot be read: {0}")]
@@ -55,6 +58,9 @@ pub(super) enum LineError {
     #[error("the request cannot be written: {0}")]
     Request(String),
 }
+
+/// The version since which a request may be packed with a dictionary.
+const DICTIONARY_SINCE: u16 = 2;
 
 /// Words of a refusal that only people can end.
 const REFUSED: [&str; 3] = ["revoked", "cloned", "no_certificate"];
@@ -64,18 +70,36 @@ impl Line {
         Ok(Self {
             client: tls::client_of(identity, time)?,
             address: format!("{}{PATH}", identity.url.trim_end_matches('/')),
+            packer: Arc::new(Packer::default()),
         })
+    }
+
+    /// Returns the dictionary that headquarters is told of.
+    pub(super) fn dictionary(&self) -> u32 {
+        self.packer.dictionary()
+    }
+
+    /// Packs requests with another dictionary from now on, or with none.
+    pub(super) fn set_packer(&mut self, packer: Packer) {
+        self.packer = Arc::new(packer);
     }
 
     /// Sends a request. The timeout lies beyond the machine's own, which is the one that counts.
     pub(super) async fn exchange(
         self,
-        request: ExchangeRequest,
+        mut request: ExchangeRequest,
         timeout: Duration,
     ) -> Result<Answer, LineError> {
-        let body = serde_json::to_vec(&request).map_err(|e| LineError::Request(e.to_string()))?;
-        let body = zstd::bulk::compress(&body, ZSTD_LEVEL)
-            .map_err(|e| LineError::Request(e.to_string()))?;
+        if request.v >= DICTIONARY_SINCE {
+            request.dictionary = self.packer.dictionary();
+        }
+        let json = serde_json::to_vec(&request).map_err(|e| LineError::Request(e.to_string()))?;
+        let body = if request.v < DICTIONARY_SINCE {
+            Packer::pack_plain(&json)
+        } else {
+            self.packer.pack(&json)
+        };
+        let body = body.map_err(|e| LineError::Request(e.to_string()))?;
         let unreachable = |error: reqwest::Error| LineError::Unreachable(explain(&error));
         let sent = clock::uptime();
         let posted = self
@@ -110,7 +134,17 @@ impl Line {
                 received,
             });
         }
-        Err(refused(status.as_u16(), &body))
+        Err(match refused(status.as_u16(), &body) {
+            // Whatever is wrong with a body that a dictionary packed may be wrong with the dictionary.
+            LineError::Http {
+                status: 400,
+                message,
+            } if self.packer.has_dictionary() => LineError::Dictionary {
+                is_known: true,
+                message,
+            },
+            error => error,
+        })
     }
 }
 
@@ -123,6 +157,10 @@ fn refused(status: u16, body: &[u8]) -> LineError {
     match status {
         413 => LineError::TooLarge(message),
         426 => LineError::Version { theirs, message },
+        409 if word == UNKNOWN_DICTIONARY => LineError::Dictionary {
+            is_known: false,
+            message,
+        },
         _ if REFUSED.contains(&word.as_str()) => LineError::Refused(message),
         _ => LineError::Http { status, message },
     }
@@ -132,8 +170,9 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, LineError> {
     let malformed = |error: std::io::Error| LineError::Malformed(error.to_string());
     let mut body = Vec::new();
     let most = RESPONSE_BYTES_MAX as u64 + 1;
-    zstd::stream::read::Decoder::new(packed)
-        .map_err(malformed)?
+    let mut decoder = zstd::stream::read::Decoder::new(packed).map_err(malformed)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(malformed)?;
+    decoder
         .take(most)
         .read_to_end(&mut body)
         .map_err(malformed)?;

@@ -77,6 +77,7 @@ impl Running {
             settings,
             outbox: outbox.clone(),
             replica,
+            dictionary: KeptDictionary::of(dir.path()),
             machine,
             events,
             status,

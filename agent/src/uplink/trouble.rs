@@ -21,6 +21,7 @@ impl Task {
                 self.failed(&error.to_string());
             }
             LineError::Unreachable(_)
+            | LineError::Dictionary { .. }
             | LineError::Http { .. }
             | LineError::Malformed(_)
             | LineError::Request(_) => self.fail(&error.to_string()),

@@ -7,7 +7,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tillbind_protocol::dictionary::WINDOW_LOG_MAX;
 use tillbind_protocol::exchange::REQUEST_BYTES_MAX;
+use zstd::dict::DecoderDictionary;
 
 use super::refusal::Refused;
 
@@ -19,11 +21,15 @@ const ZSTD: &str = "zstd";
 ///
 /// # Errors
 /// [`Refused::TooLarge`], or [`Refused::BadRequest`] with what is malformed.
-pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refused> {
+pub(super) fn read<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &Bytes,
+    dictionary: Option<&DecoderDictionary<'static>>,
+) -> Result<T, Refused> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     let json = match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"identity") => return parse(body),
-        Some(b"zstd") => inflate(body)?,
+        Some(b"zstd") => inflate(body, dictionary)?,
         Some(_) => {
             return Err(Refused::BadRequest(
                 "the body's encoding is unknown: use zstd".to_owned(),
@@ -44,9 +50,24 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refused> {
     })
 }
 
-fn inflate(body: &[u8]) -> Result<Vec<u8>, Refused> {
+/// Returns the dictionary that a body is packed with.
+pub(super) fn dictionary_id(headers: &HeaderMap, body: &[u8]) -> Option<u32> {
+    let encoding = headers.get(header::CONTENT_ENCODING)?;
+    let id = zstd::zstd_safe::get_dict_id_from_frame(body)?;
+    (encoding.as_bytes() == ZSTD.as_bytes()).then_some(id.get())
+}
+
+fn inflate(
+    body: &[u8],
+    dictionary: Option<&DecoderDictionary<'static>>,
+) -> Result<Vec<u8>, Refused> {
     let malformed = |_| Refused::BadRequest("the body is not zstd".to_owned());
-    let decoder = zstd::Decoder::with_buffer(body).map_err(malformed)?;
+    let mut decoder = match dictionary {
+        Some(dictionary) => zstd::Decoder::with_prepared_dictionary(body, dictionary),
+        None => zstd::Decoder::with_buffer(body),
+    }
+    .map_err(malformed)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(malformed)?;
     let mut json = Vec::new();
     decoder
         .take(REQUEST_BYTES_MAX as u64 + 1)
@@ -90,19 +111,22 @@ mod tests {
     #[test]
     fn a_bomb_is_refused_before_it_is_inflated() {
         let bomb = zstd::bulk::compress(&vec![b' '; REQUEST_BYTES_MAX * 8], 3).unwrap();
-        let refused = read::<serde_json::Value>(&zstd_headers(), &bomb.into());
+        let refused = read::<serde_json::Value>(&zstd_headers(), &bomb.into(), None);
         assert!(matches!(refused, Err(Refused::TooLarge)));
     }
 
     #[test]
     fn a_malformed_body_is_refused_without_repeating_it() {
         let body = Bytes::from_static(br#"{"card":"29000000"#);
-        match read::<serde_json::Value>(&HeaderMap::new(), &body) {
+        match read::<serde_json::Value>(&HeaderMap::new(), &body, None) {
             Err(Refused::BadRequest(why)) => assert!(!why.contains("29000000"), "{why}"),
             other => panic!("{other:?}"),
         }
         let packed: Bytes = zstd::bulk::compress(b"[1]", 3).unwrap().into();
-        assert_eq!(read::<Vec<u8>>(&zstd_headers(), &packed).unwrap(), [1]);
-        assert!(read::<Vec<u8>>(&zstd_headers(), &Bytes::from_static(b"[1]")).is_err());
+        assert_eq!(
+            read::<Vec<u8>>(&zstd_headers(), &packed, None).unwrap(),
+            [1]
+        );
+        assert!(read::<Vec<u8>>(&zstd_headers(), &Bytes::from_static(b"[1]"), None).is_err());
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn enrol(
         tracing::warn!(%from, "enrolments of this address are held back");
         return Err(Refused::Busy);
     }
-    let request: EnrolRequest = body::read(&headers, &bytes)?;
+    let request: EnrolRequest = body::read(&headers, &bytes, None)?;
     match enrolment::enrol(&service.store, &service.ca, &request, now_ms()).await {
         Ok(response) => {
             tracing::info!(
@@ -54,7 +54,7 @@ pub(super) async fn renew(
     bytes: Bytes,
 ) -> Result<Response, Refused> {
     let terminal = identity::authorise(&service.store, &peer).await?;
-    let request: EnrolRequest = body::read(&headers, &bytes)?;
+    let request: EnrolRequest = body::read(&headers, &bytes, None)?;
     let store = &service.store;
     let response = enrolment::renew(store, &service.ca, &terminal, &request, now_ms()).await?;
     tracing::info!(terminal = %terminal.id, "a certificate was renewed");

@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use tillbind_protocol::backoff::jitter;
 use tillbind_protocol::chain::Mark;
+use tillbind_protocol::dictionary::Dictionary;
 use tillbind_protocol::exchange::{
     BATCH_EVENTS_MAX, BATCH_HOLES_MAX, CURRENT, EXPRESS_MAX, ExchangeRequest, ExchangeResponse,
     MIN, Verdict,
@@ -38,6 +39,9 @@ const POLLS_PER_JITTER_MS: usize = 20;
 /// … and over this long at most, so that a change still arrives within a second.
 const JITTER_MAX: Duration = Duration::from_millis(400);
 
+/// The version since which requests may be packed with a dictionary.
+const DICTIONARY_SINCE: u16 = 2;
+
 /// Answers one exchange.
 pub(super) async fn exchange(
     State(service): State<Arc<Service>>,
@@ -49,13 +53,32 @@ pub(super) async fn exchange(
     if peer.certificate.is_none() {
         return Err(Refused::NoCertificate);
     }
-    let request: ExchangeRequest = body::read(&headers, &bytes)?;
+    let request = read(&service, &headers, &bytes).await?;
     drop(bytes);
     check(&request)?;
     let answer = respond(&service, &peer, request, received_ms)
         .await?
         .of_its_version();
     Ok(body::answer(&answer, body::accepts_zstd(&headers)))
+}
+
+/// Reads a request with the dictionary that its frame names.
+async fn read(
+    service: &Service,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+) -> Result<ExchangeRequest, Refused> {
+    let Some(id) = body::dictionary_id(headers, bytes) else {
+        return body::read(headers, bytes, None);
+    };
+    let Some(held) = service.dictionaries.get(id).await? else {
+        return Err(Refused::Dictionary(id));
+    };
+    let request: ExchangeRequest = body::read(headers, bytes, Some(&held.decoder))?;
+    if request.v < DICTIONARY_SINCE {
+        return Err(Refused::Dictionary(id));
+    }
+    Ok(request)
 }
 
 fn check(request: &ExchangeRequest) -> Result<(), Refused> {
@@ -103,14 +126,18 @@ async fn respond(
     } else {
         Duration::from_millis(request.wait_ms.min(service.poll_ms_max).into())
     };
-    let (page, keys) = news(service, &request, wait).await?;
+    let News {
+        page,
+        keys,
+        dictionary,
+    } = news(service, &request, wait).await?;
     Ok(ExchangeResponse {
         v: request.v,
         verdict: taken.verdict,
         acked: taken.acked,
         page,
         keys,
-        dictionary: None,
+        dictionary,
         received_ms,
         sent_ms: now_ms(),
     })
@@ -232,12 +259,40 @@ async fn note_seen(
     Ok(())
 }
 
+/// What goes down.
+#[derive(Debug, Default)]
+struct News {
+    page: Option<Page>,
+    keys: Option<KeySet>,
+    dictionary: Option<Dictionary>,
+}
+
+/// Returns the newest dictionary if the terminal reads dictionaries, holds another, and asked for no
+/// answer shorter than that.
+async fn dictionary(
+    service: &Service,
+    request: &ExchangeRequest,
+    newest: &Head,
+) -> Result<Option<Dictionary>, Refused> {
+    let id = newest.dictionary;
+    if request.v < DICTIONARY_SINCE || id == 0 || id == request.dictionary {
+        return Ok(None);
+    }
+    let held = service.dictionaries.get(id).await?;
+    let bytes_max = match usize::try_from(request.page_bytes) {
+        Ok(0) | Err(_) => usize::MAX,
+        Ok(bytes) => bytes,
+    };
+    let fits = held.filter(|held| held.dictionary.bytes.len() <= bytes_max);
+    Ok(fits.map(|held| held.dictionary.clone()))
+}
+
 /// Returns what the terminal does not have yet, and waits for it as long as allowed.
 async fn news(
     service: &Service,
     request: &ExchangeRequest,
     wait: Duration,
-) -> Result<(Option<Page>, Option<KeySet>), Refused> {
+) -> Result<News, Refused> {
     let mut head = service.head.clone();
     let mut stopping = service.stopping.clone();
     let deadline = tokio::time::sleep(wait);
@@ -257,16 +312,27 @@ async fn news(
             let reader = service.store.reader();
             page::after(reader, &newest.history, &request.cursor, bytes_max).await?
         };
-        if page.is_some() || keys.is_some() || wait.is_zero() || *stopping.borrow() {
-            return Ok((page, keys));
+        // By itself: with a page it would make a long answer longer.
+        let dictionary = if page.is_none() {
+            dictionary(service, request, &newest).await?
+        } else {
+            None
+        };
+        let told = page.is_some() || keys.is_some() || dictionary.is_some();
+        if told || wait.is_zero() || *stopping.borrow() {
+            return Ok(News {
+                page,
+                keys,
+                dictionary,
+            });
         }
         let polls = Waiting::begin(service);
         tokio::select! {
-            () = &mut deadline => return Ok((None, None)),
-            _ = stopping.changed() => return Ok((None, None)),
+            () = &mut deadline => return Ok(News::default()),
+            _ = stopping.changed() => return Ok(News::default()),
             changed = head.changed() => {
                 if changed.is_err() {
-                    return Ok((None, None));
+                    return Ok(News::default());
                 }
             }
         }

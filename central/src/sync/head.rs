@@ -21,6 +21,8 @@ pub struct Head {
     pub version: i64,
     /// Version of the key set.
     pub keys: u32,
+    /// The newest compression dictionary; 0 for none.
+    pub dictionary: u32,
 }
 
 /// Asks the database what is newest.
@@ -29,7 +31,8 @@ pub struct Head {
 /// [`StoreError`].
 pub async fn read(store: &Store) -> Result<Head, StoreError> {
     let operation = "read what is newest";
-    let sql = "SELECT m.value, c.version, (SELECT COALESCE(MAX(version), 0) FROM keys)
+    let sql = "SELECT m.value, c.version, (SELECT COALESCE(MAX(version), 0) FROM keys),
+            (SELECT id FROM dictionaries ORDER BY created_ms DESC, id DESC LIMIT 1)
         FROM change_counter c, meta m WHERE c.one = 1 AND m.name = 'history'";
     let Some(row) = row(store.reader(), operation, sql, vec![]).await? else {
         return Err(StoreError::foreign_value(operation, "nothing"));
@@ -38,6 +41,10 @@ pub async fn read(store: &Store) -> Result<Head, StoreError> {
         history: row.text(0)?,
         version: row.int(1)?,
         keys: u32::try_from(row.int(2)?).unwrap_or(u32::MAX),
+        dictionary: row
+            .int_opt(3)?
+            .and_then(|id| u32::try_from(id).ok())
+            .unwrap_or(0),
     })
 }
 

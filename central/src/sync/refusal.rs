@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use tillbind_protocol::dictionary::UNKNOWN_DICTIONARY;
 use tillbind_protocol::enrol::Refusal;
 use tillbind_protocol::exchange::{CURRENT, MIN, REQUEST_BYTES_MAX, Versions};
 
@@ -22,6 +23,8 @@ pub enum Refused {
     TooLarge,
     /// It is malformed.
     BadRequest(String),
+    /// It is packed with a dictionary that the database does not hold, or not for its version.
+    Dictionary(u32),
     /// Too much at once.
     Busy,
     /// An enrolment failed.
@@ -78,6 +81,14 @@ impl Refused {
                 ),
             ),
             Self::BadRequest(why) => (StatusCode::BAD_REQUEST, "bad_request", why.clone()),
+            Self::Dictionary(id) => (
+                StatusCode::CONFLICT,
+                UNKNOWN_DICTIONARY,
+                format!(
+                    "headquarters does not hold dictionary {id}, its database was restored from \
+                     before: send without it"
+                ),
+            ),
             Self::Busy => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "busy",

@@ -134,6 +134,16 @@ impl Service {
         request.send().await
     }
 
+    /// Posts an exchange whose body is packed already.
+    pub(crate) async fn post_packed(&self, with: &Client, packed: Vec<u8>) -> Response {
+        let request = with
+            .post(format!("{}{}", self.base, exchange::PATH))
+            .header("content-type", "application/json")
+            .header("content-encoding", "zstd")
+            .body(packed);
+        request.send().await.unwrap()
+    }
+
     pub(crate) async fn exchange(
         &self,
         with: &Client,
