@@ -89,6 +89,7 @@ async fn drain(store: &Store, backlog: &Backlog) -> Result<Duration> {
         revoked_ms: None,
         last_seen_ms: None,
         epoch: None,
+        disk: None,
     };
     let requests = backlog.requests(BATCH_EVENTS)?;
     let watch = Stopwatch::start();
