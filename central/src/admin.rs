@@ -38,7 +38,7 @@ mod terminals;
 pub use document::document;
 
 /// Most connections at once; further ones are closed.
-const CONNECTIONS_MAX: usize = 256;
+pub(crate) const CONNECTIONS_MAX: usize = 256;
 /// Most bytes of a body: a mended record, and what JSON adds to it.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Exports at once, each of which holds a database connection; further ones are told to come back.
@@ -75,6 +75,7 @@ pub async fn listener(
         tls: (!address.ip().is_loopback()).then_some(tls),
         strangers_stay: true,
         connections_max: CONNECTIONS_MAX,
+        metrics: Arc::clone(&central.metrics.admin),
         stopping,
     })
 }
@@ -107,6 +108,8 @@ pub fn router(central: &Central) -> Router {
         .route("/api/v1/accounts", post(accounts::create))
         .route("/api/v1/member-codes", post(accounts::create_code))
         .route("/api/v1/disputes/{id}/settle", post(disputes::settle))
+        .route("/api/v1/quarantine/replay", post(quarantine::replay_many))
+        .route("/api/v1/quarantine/{id}/reveal", post(quarantine::reveal))
         .route("/api/v1/quarantine/{id}/replay", post(quarantine::replay))
         .route("/api/v1/quarantine/{id}/drop", post(quarantine::drop_entry));
     let administering = Router::new()

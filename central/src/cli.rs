@@ -185,24 +185,43 @@ enum QuarantineCommand {
         #[arg(long)]
         all: bool,
     },
-    /// Shows a record with its text.
+    /// Shows a record with its text, what a person could be known by masked.
     Show {
         /// Its number.
         id: i64,
+        /// In clear; the audit trail tells who looked.
+        #[arg(long)]
+        reveal: bool,
     },
-    /// Takes a record in again, as it is or mended.
-    Replay {
-        /// Its number.
-        id: i64,
-        /// A file with the record's mended text, or - for stdin.
-        #[arg(long, value_name = "FILE")]
-        mended: Option<PathBuf>,
-    },
+    /// Takes a record in again, as it is or mended; or all that wait, after an upgrade.
+    Replay(ReplayArguments),
     /// Takes a record off the list. Its event stays in `export events`.
     Drop {
         /// Its number.
         id: i64,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct ReplayArguments {
+    /// Its number.
+    #[arg(required_unless_present = "all")]
+    id: Option<i64>,
+    /// A file with the record's mended text, or - for stdin.
+    #[arg(long, value_name = "FILE", requires = "id")]
+    mended: Option<PathBuf>,
+    /// Every record that waits, as it is.
+    #[arg(long, conflicts_with = "id")]
+    all: bool,
+    /// With --all: of this kind only.
+    #[arg(long, requires = "all")]
+    kind: Option<String>,
+    /// With --all: only those whose reason begins so.
+    #[arg(long, value_name = "TEXT", requires = "all")]
+    reason: Option<String>,
+    /// With --all: of this terminal only.
+    #[arg(long, requires = "all")]
+    terminal: Option<TerminalId>,
 }
 
 #[derive(Debug, Subcommand)]

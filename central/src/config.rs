@@ -85,8 +85,12 @@ pub struct SyncConfig {
     /// Most connections at once; further ones are closed before the handshake.
     pub connections_max: usize,
     /// Most exchanges that work with the database at once; terminals beyond wait two seconds for
-    /// their turn and are told to slow down then.
+    /// their turn at most, or are told to slow down.
     pub intakes_max: usize,
+    /// Most bytes of requests on their way in or waiting for their turn, in MiB, as they announce
+    /// themselves; terminals beyond are told to slow down. Requests at work hold up to 12 MiB each on
+    /// top.
+    pub body_mib_max: usize,
     /// Longest that a poll is held, in milliseconds.
     pub poll_ms_max: u32,
 }
@@ -97,8 +101,16 @@ impl Default for SyncConfig {
             listen: SocketAddr::from(([0, 0, 0, 0], 7443)),
             connections_max: 25_000,
             intakes_max: 16,
+            body_mib_max: 64,
             poll_ms_max: 30_000,
         }
+    }
+}
+
+impl SyncConfig {
+    /// Returns the bound of [`SyncConfig::body_mib_max`] in bytes.
+    pub fn body_bytes_max(&self) -> usize {
+        self.body_mib_max.saturating_mul(1024 * 1024)
     }
 }
 

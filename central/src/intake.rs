@@ -33,12 +33,13 @@ pub mod reading;
 pub mod rules;
 pub mod sale;
 mod sales;
+mod shelf;
 
 use projection::{Item, Origin, Rules};
 
 /// How often a transaction that was in another's way is tried before the terminal is told that
 /// central is unavailable.
-const ATTEMPTS_MAX: u32 = 5;
+const ATTEMPTS_MAX: usize = 5;
 /// Longest reason of a gap that is kept, in bytes.
 const GAP_REASON_BYTES_MAX: usize = 500;
 /// Stored chain values that one statement asks for by their places.
@@ -57,6 +58,10 @@ pub struct Taken {
     pub events: usize,
     /// How many of them went into quarantine.
     pub quarantined: usize,
+    /// How many gaps were recorded.
+    pub gaps: usize,
+    /// How often it was tried again, since another transaction was in the way.
+    pub contended: usize,
 }
 
 /// A request's terminal and time.
@@ -83,14 +88,14 @@ pub async fn take(
         return poll(store, arrival, request).await;
     }
     let mut careful = false;
-    let mut attempt = 1;
+    let mut contended = 0;
     loop {
         let error = match take_once(store, arrival, request, careful).await {
-            Ok(taken) => return Ok(taken),
+            Ok(taken) => return Ok(Taken { contended, ..taken }),
             Err(error) => error,
         };
         match error.fault() {
-            Fault::Contended if attempt < ATTEMPTS_MAX => attempt += 1,
+            Fault::Contended if contended + 1 < ATTEMPTS_MAX => contended += 1,
             Fault::Refused if !careful => {
                 tracing::warn!(
                     terminal = %arrival.terminal.id,
@@ -121,6 +126,8 @@ async fn poll(
         acked: decision.acked,
         events: 0,
         quarantined: 0,
+        gaps: 0,
+        contended: 0,
     })
 }
 
@@ -145,6 +152,8 @@ async fn take_once(
             acked: decision.acked,
             events: 0,
             quarantined: 0,
+            gaps: 0,
+            contended: 0,
         });
     }
     let items = read_all(&decision, arrival, request.at_ms);
@@ -183,6 +192,8 @@ async fn take_once(
         acked: decision.acked,
         events: items.len(),
         quarantined,
+        gaps: decision.gaps.len(),
+        contended: 0,
     })
 }
 
@@ -351,33 +362,31 @@ async fn store_events(
 ) -> Result<(), StoreError> {
     use ColumnType::{Int, IntOpt, Text};
 
+    let same = vec![
+        ("terminal", arrival.terminal.id.as_str().into()),
+        ("epoch", epoch.to_string().into()),
+        ("received_ms", arrival.received_ms.into()),
+    ];
     let columns = [
-        ("terminal", Text),
-        ("epoch", Text),
         ("seq", Int),
         ("chain", Text),
         ("recorded_ms", IntOpt),
         ("clock_offset_ms", IntOpt),
-        ("received_ms", Int),
         ("kind", Text),
         ("record", Text),
     ];
-    let epoch = epoch.to_string();
     let line = |(accepted, item): (&Accepted<'_>, &Item)| {
         values![
-            arrival.terminal.id.as_str(),
-            epoch.as_str(),
             column(accepted.mark.seq),
             accepted.mark.chain.to_string(),
             item.reading.stamp.map(|stamp| stamp.corrected_ms()),
             item.reading.stamp.map(|stamp| stamp.offset_ms),
-            arrival.received_ms,
             item.reading.kind.as_str(),
             accepted.record,
         ]
     };
     let lines = accepted.iter().zip(items).map(line).collect();
-    insert_many(tx, "store events", "events", &columns, lines, "").await?;
+    insert_many(tx, "store events", "events", same, &columns, lines, "").await?;
     Ok(())
 }
 
@@ -389,27 +398,21 @@ async fn note_gaps(
 ) -> Result<(), StoreError> {
     use ColumnType::{Int, Text};
 
-    let columns = [
-        ("terminal", Text),
-        ("epoch", Text),
-        ("from_seq", Int),
-        ("to_seq", Int),
-        ("reason", Text),
-        ("reported_ms", Int),
+    let same = vec![
+        ("terminal", arrival.terminal.id.as_str().into()),
+        ("epoch", epoch.to_string().into()),
+        ("reported_ms", arrival.received_ms.into()),
     ];
-    let epoch = epoch.to_string();
+    let columns = [("from_seq", Int), ("to_seq", Int), ("reason", Text)];
     let line = |gap: &Missing<'_>| {
         values![
-            arrival.terminal.id.as_str(),
-            epoch.as_str(),
             column(gap.from),
             column(gap.to),
             plain_text(gap.reason, GAP_REASON_BYTES_MAX),
-            arrival.received_ms,
         ]
     };
     let lines = gaps.iter().map(line).collect();
-    insert_many(tx, "record gaps", "gaps", &columns, lines, "").await?;
+    insert_many(tx, "record gaps", "gaps", same, &columns, lines, "").await?;
     Ok(())
 }
 

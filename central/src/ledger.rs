@@ -99,23 +99,14 @@ pub async fn book(
         ("card", TextOpt),
         ("member", TextOpt),
         ("points", Int),
-        ("booked_ms", Int),
     ];
+    let same = vec![("booked_ms", now_ms.into())];
     let lines = bookings
         .into_iter()
-        .map(|b| {
-            values![
-                b.reason.as_str(),
-                b.reference,
-                b.card,
-                b.member,
-                b.points,
-                now_ms
-            ]
-        })
+        .map(|b| values![b.reason.as_str(), b.reference, b.card, b.member, b.points])
         .collect();
     let suffix = "ON CONFLICT (kind, reference) DO NOTHING RETURNING card, member, points";
-    let booked = insert_many(on, "book points", "ledger", &columns, lines, suffix).await?;
+    let booked = insert_many(on, "book points", "ledger", same, &columns, lines, suffix).await?;
     let mut cards: BTreeMap<String, i64> = BTreeMap::new();
     let mut members: BTreeMap<String, i64> = BTreeMap::new();
     for entry in &booked {

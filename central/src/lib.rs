@@ -29,6 +29,7 @@ pub mod intake;
 pub mod keys;
 pub mod ledger;
 pub mod members;
+pub mod metrics;
 pub mod operations;
 pub mod plain_text;
 pub mod quarantine;

@@ -1,7 +1,9 @@
 //! Quarantine: records that were stored and acknowledged but cannot be used as they are.
 //!
-//! A record can be looked at, replayed as it is (after this program learnt to read it) or mended,
-//! or dropped. The event itself stays as it was received.
+//! A record can be looked at ([`masking`]; in clear, which the trail tells), replayed as it is (after this
+//! program learnt to read it, many at once by [`bulk`]) or mended, or dropped. The event itself stays as
+//! it was received; a mended text is kept beside it. Each of these is a line in the trail with who,
+//! what and when.
 
 use sea_orm::DatabaseTransaction;
 use tillbind_protocol::ids::{Epoch, Seq, TerminalId};
@@ -15,6 +17,9 @@ use crate::store::statement::{ColumnType, execute, for_update, insert_many, row}
 use crate::store::{Store, StoreError};
 use crate::terminals;
 use crate::values;
+
+pub mod bulk;
+pub mod masking;
 
 /// Longest reason that is kept, in bytes.
 const REASON_BYTES_MAX: usize = 500;
@@ -60,22 +65,17 @@ pub async fn put(
 ) -> Result<(), StoreError> {
     use ColumnType::{Int, Text};
 
-    let columns = [
-        ("terminal", Text),
-        ("epoch", Text),
-        ("seq", Int),
-        ("kind", Text),
-        ("reason", Text),
-        ("quarantined_ms", Int),
+    let same = vec![
+        ("terminal", terminal.as_str().into()),
+        ("epoch", epoch.to_string().into()),
+        ("quarantined_ms", now_ms.into()),
     ];
+    let columns = [("seq", Int), ("kind", Text), ("reason", Text)];
     let line = |poisoned: Poisoned| {
         values![
-            terminal.as_str(),
-            epoch.to_string(),
             column(poisoned.seq),
             poisoned.kind,
             plain_text(&poisoned.reason, REASON_BYTES_MAX),
-            now_ms,
         ]
     };
     let lines = poisoned.into_iter().map(line).collect();
@@ -84,6 +84,7 @@ pub async fn put(
         tx,
         "quarantine records",
         "quarantine",
+        same,
         &columns,
         lines,
         suffix,
@@ -136,6 +137,33 @@ pub async fn replay(
     }
     resolve(&tx, id, "replayed", mended, actor, now_ms).await?;
     touched.publish(&*tx).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Notes that somebody looks at a record in clear. Call it before the text is shown.
+///
+/// # Errors
+/// [`QuarantineError::Unknown`].
+pub async fn note_revealed(
+    store: &Store,
+    id: i64,
+    actor: &str,
+    now_ms: i64,
+) -> Result<(), QuarantineError> {
+    let tx = store.begin().await?;
+    let sql = "SELECT terminal FROM quarantine WHERE id = $1";
+    let found = row(&*tx, "look up a quarantined record", sql, values![id]).await?;
+    if found.is_none() {
+        return Err(QuarantineError::Unknown(id));
+    }
+    let entry = Entry {
+        actor,
+        action: "quarantine.revealed",
+        subject: &id.to_string(),
+        detail: "",
+    };
+    audit::write(&*tx, &entry, now_ms).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -16,7 +16,9 @@ use crate::data_dir::{DataDir, FileError};
 use crate::dictionary::training;
 use crate::entropy::{self, EntropyError};
 use crate::keys::{self, KeyError};
+use crate::metrics::Metrics;
 use crate::store::{OpenError, Store, StoreError};
+use crate::sync::door::{self, Door};
 use crate::sync::listener::{self, Listener, TlsError};
 use crate::sync::{self, Service, head};
 
@@ -71,6 +73,10 @@ pub struct Central {
     pub store: Store,
     /// The certificate authority.
     pub ca: Arc<CertificateAuthority>,
+    /// What this process counts.
+    pub metrics: Arc<Metrics>,
+    /// Where exchanges come in.
+    pub door: Arc<Door>,
 }
 
 impl Central {
@@ -85,11 +91,15 @@ impl Central {
         let store = Store::open(&config.database(), data_dir.path(), &history).await?;
         let ca = Arc::new(CertificateAuthority::open(&data_dir, now_ms())?);
         keys::ensure(&store, &data_dir, now_ms()).await?;
+        let metrics = Arc::new(Metrics::default());
+        let limits = door::limits(config.sync.intakes_max, config.sync.body_bytes_max());
         Ok(Self {
             config,
             data_dir,
             store,
             ca,
+            door: Arc::new(Door::new(limits, Arc::clone(&metrics))),
+            metrics,
         })
     }
 }
@@ -109,7 +119,7 @@ pub async fn bind(
         setting,
         source,
     };
-    let socket = TcpListener::bind(address).await.map_err(fail)?;
+    let socket = listener::listen(address).map_err(fail)?;
     let bound = socket.local_addr().map_err(fail)?;
     data_dir.write_address(name, &entropy::name("")?, bound)?;
     tracing::info!(listener = name, address = %bound, "listening");
@@ -134,6 +144,7 @@ pub async fn run(central: Central, stop: impl Future<Output = ()>) -> Result<(),
         config,
         central.store.clone(),
         Arc::clone(&central.ca),
+        Arc::clone(&central.door),
         head,
         stopping.clone(),
     );
@@ -142,6 +153,7 @@ pub async fn run(central: Central, stop: impl Future<Output = ()>) -> Result<(),
         tls: Some(tls.clone()),
         strangers_stay: false,
         connections_max: config.sync.connections_max,
+        metrics: Arc::clone(&central.metrics.sync),
         stopping: stopping.clone(),
     };
     let headquarters = admin::listener(&central, tls, stopping).await?;

@@ -21,9 +21,12 @@ use sea_orm::{
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clock::monotonic;
 use crate::config::DatabaseConfig;
+use crate::metrics::Histogram;
 use crate::values;
 
+pub mod cut;
 pub mod fault;
 pub mod schema;
 pub mod snapshot;
@@ -82,6 +85,17 @@ pub struct Store {
     connection: DatabaseConnection,
     /// On SQLite the queue of this process's writers.
     writers: Option<Arc<Semaphore>>,
+    /// How long commits take.
+    commits: Arc<Histogram>,
+}
+
+/// Connections of a process to its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Open ones at work.
+    pub used: usize,
+    /// Open ones at rest.
+    pub idle: usize,
 }
 
 /// A transaction that may write.
@@ -89,6 +103,7 @@ pub struct Store {
 pub struct Tx {
     inner: DatabaseTransaction,
     _turn: Option<OwnedSemaphorePermit>,
+    commits: Arc<Histogram>,
 }
 
 impl std::ops::Deref for Tx {
@@ -104,8 +119,12 @@ impl Tx {
     /// # Errors
     /// [`StoreError`]: then nothing was written, or the answer was lost on the way.
     pub async fn commit(self) -> Result<(), StoreError> {
+        let due = cut::before(&self.inner, "commit").await?;
+        let began = monotonic();
         let committed = self.inner.commit().await;
-        committed.map_err(|e| StoreError::new("commit", e))
+        self.commits.observe(began.elapsed());
+        committed.map_err(|e| StoreError::new("commit", e))?;
+        due.settle()
     }
 
     /// Drops everything at once.
@@ -153,6 +172,7 @@ impl Store {
         let store = Self {
             connection,
             writers,
+            commits: Arc::default(),
         };
         let migrated = store.migrate(history).await;
         migrated.map_err(|source| OpenError::Schema {
@@ -179,6 +199,27 @@ impl Store {
         self.connection.get_database_backend()
     }
 
+    /// Returns how long commits take.
+    pub fn commits(&self) -> &Histogram {
+        &self.commits
+    }
+
+    /// Returns how many connections there are.
+    pub fn pool(&self) -> Pool {
+        let (open, idle) = if self.backend() == DbBackend::Postgres {
+            let pool = self.connection.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.connection.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        };
+        let open = usize::try_from(open).unwrap_or(usize::MAX);
+        Pool {
+            used: open.saturating_sub(idle),
+            idle,
+        }
+    }
+
     /// Begins a transaction that may write.
     ///
     /// # Errors
@@ -195,7 +236,11 @@ impl Store {
         };
         let inner = self.connection.begin_with_options(options).await;
         let inner = inner.map_err(|e| StoreError::new("begin a transaction", e))?;
-        Ok(Tx { inner, _turn: turn })
+        Ok(Tx {
+            inner,
+            _turn: turn,
+            commits: Arc::clone(&self.commits),
+        })
     }
 
     /// Returns the name of this database's history, which cursors carry.

@@ -2,15 +2,14 @@
 //!
 //! A client certificate of our CA is asked for and demanded for everything but the enrolment; who
 //! its holder is, and whether it may still sync, is looked up with every request. What is bounded:
-//! connections, the time of a handshake, bodies before and after decompression, exchanges at work and
-//! batches that wait for their turn, and how long a poll is held.
+//! connections and handshakes, bodies before and after decompression and the bytes of all of them,
+//! exchanges at work and those that wait for their turn ([`admission`]), and how long a poll is held.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::post;
+use axum::{Router, middleware};
 use tillbind_protocol::{enrol, exchange};
 use tokio::sync::{Mutex, Semaphore, watch};
 
@@ -19,9 +18,12 @@ use crate::config::Config;
 use crate::dictionary::Shelf;
 use crate::enrolment::flood::Flood;
 use crate::intake::projection::Rules;
+use crate::metrics::Metrics;
 use crate::store::Store;
 
+pub mod admission;
 mod body;
+pub mod door;
 mod enrolling;
 mod exchanging;
 pub mod head;
@@ -31,9 +33,10 @@ pub mod refusal;
 
 pub use head::Head;
 
-/// Batches that wait for their turn, for each exchange at work. Terminals beyond are told to slow
-/// down at once.
-const INTAKES_WAITING_PER_SLOT: usize = 4;
+use door::Door;
+
+/// Most bytes of a request to enrol or to renew: a signing request and a few names.
+const ENROL_BYTES_MAX: usize = 64 * 1024;
 /// Pages that are read from the database at once: polls that a change wakes together queue here.
 pub const PAGES_MAX: usize = 8;
 
@@ -48,10 +51,9 @@ pub struct Service {
     head: watch::Receiver<Head>,
     /// True once the service ends: polls answer at once.
     stopping: watch::Receiver<bool>,
-    intakes: Semaphore,
-    intakes_queue: Semaphore,
+    door: Arc<Door>,
+    metrics: Arc<Metrics>,
     pages: Semaphore,
-    polls: AtomicUsize,
     flood: Mutex<Flood>,
     dictionaries: Shelf,
 }
@@ -62,10 +64,10 @@ impl Service {
         config: &Config,
         store: Store,
         ca: Arc<CertificateAuthority>,
+        door: Arc<Door>,
         head: watch::Receiver<Head>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let intakes_max = config.sync.intakes_max;
         Self {
             dictionaries: Shelf::new(store.clone()),
             store,
@@ -77,10 +79,9 @@ impl Service {
             poll_ms_max: config.sync.poll_ms_max,
             head,
             stopping,
-            intakes: Semaphore::new(intakes_max),
-            intakes_queue: Semaphore::new(intakes_max * (1 + INTAKES_WAITING_PER_SLOT)),
+            metrics: door.metrics(),
+            door,
             pages: Semaphore::new(PAGES_MAX),
-            polls: AtomicUsize::new(0),
             flood: Mutex::new(Flood::default()),
         }
     }
@@ -94,6 +95,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(enrol::RENEW_PATH, post(enrolling::renew))
         .fallback(refusal::unknown_path)
         .method_not_allowed_fallback(refusal::unknown_path)
-        .layer(DefaultBodyLimit::max(exchange::REQUEST_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(ENROL_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&service),
+            refusal::count,
+        ))
         .with_state(service)
 }

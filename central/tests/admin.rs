@@ -10,6 +10,9 @@ mod postgres;
 #[path = "support/service.rs"]
 #[expect(dead_code, reason = "terminals' half is the listener's test")]
 mod service;
+#[path = "support/till.rs"]
+#[expect(dead_code, reason = "the story's tills can do more")]
+mod till;
 
 use postgres::Cluster;
 use reqwest::{Client, Method, Response};
@@ -255,4 +258,153 @@ async fn a_day_at_the_desk_over_postgres() {
         return;
     };
     a_day_at_the_desk(&cluster.database()).await;
+}
+
+/// Reads Prometheus' text form: every line is a comment or a name, labels and a number, and every name
+/// is explained before it is used.
+fn figures(text: &str) -> std::collections::BTreeMap<String, f64> {
+    let mut explained = std::collections::BTreeSet::new();
+    let mut figures = std::collections::BTreeMap::new();
+    for line in text.lines() {
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(["gauge", "counter", "histogram"].contains(&kind), "{line}");
+            explained.insert(name.to_owned());
+            continue;
+        }
+        if line.starts_with("# HELP ") {
+            continue;
+        }
+        let (series, figure) = line.rsplit_once(' ').unwrap();
+        let name = series.split('{').next().unwrap();
+        let parts = ["_bucket", "_sum", "_count"].iter();
+        let family = parts.fold(name, |name, part| name.strip_suffix(part).unwrap_or(name));
+        assert!(
+            explained.contains(family) || explained.contains(name),
+            "{line}"
+        );
+        assert!(
+            figures
+                .insert(series.to_owned(), figure.parse().unwrap())
+                .is_none(),
+            "{line}"
+        );
+    }
+    figures
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_can_be_read_and_its_counts_move_with_what_happens() {
+    let desk = Desk::start("sqlite").await;
+    let reader = desk.key(Role::Reader).await;
+    let before = figures(&desk.get(&reader, "/metrics").await.text().await.unwrap());
+    let (_, pem) = desk.service.enrol("W1").await;
+    let client = desk.service.client(Some(&pem));
+    let mut till = till::Till::new(7);
+    till.scan("2900000000017");
+    till.raw("[]");
+    till.sale("1", 1_000, None);
+    desk.service.exchange(&client, &till.batch(1..=2)).await;
+    till.sale("2", 1_000, None);
+    desk.service.exchange(&client, &till.batch(4..=4)).await;
+    let nobody = desk.service.client(None);
+    let refused = desk
+        .service
+        .post(&nobody, "/sync/v1/exchange", &till.all())
+        .await;
+    assert_eq!(refused.status(), 401);
+    let after = figures(&desk.get(&reader, "/metrics").await.text().await.unwrap());
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        after.keys().collect::<Vec<_>>()
+    );
+    for (series, moved) in [
+        ("tillbind_central_batches_total", 1.0),
+        ("tillbind_central_events_total", 2.0),
+        ("tillbind_central_quarantined_total", 1.0),
+        ("tillbind_central_rewinds_total", 1.0),
+        ("tillbind_central_forks_total", 0.0),
+        (
+            "tillbind_central_refusals_total{word=\"no_certificate\"}",
+            1.0,
+        ),
+        ("tillbind_central_exchange_seconds_count", 2.0),
+        ("tillbind_quarantine_waiting", 1.0),
+        ("tillbind_central_exchanges{stage=\"working\"}", 0.0),
+        ("tillbind_central_body_bytes", 0.0),
+    ] {
+        assert!(
+            (after[series] - before[series] - moved).abs() < f64::EPSILON,
+            "{series}"
+        );
+    }
+    assert!(
+        after["tillbind_central_commit_seconds_count"]
+            > before["tillbind_central_commit_seconds_count"]
+    );
+    assert!(after["tillbind_central_connections{listener=\"sync\"}"] >= 2.0);
+    assert!(after["tillbind_central_database_connections{state=\"idle\"}"] >= 1.0);
+    desk.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_in_quarantine_is_masked_until_somebody_with_the_right_asks_and_is_named() {
+    let desk = Desk::start("sqlite").await;
+    let (reader, clerk) = (desk.key(Role::Reader).await, desk.key(Role::Operator).await);
+    let chief = desk.key(Role::Admin).await;
+    let (_, pem) = desk.service.enrol("W1").await;
+    let client = desk.service.client(Some(&pem));
+    let mut till = till::Till::new(7);
+    till.raw(r#"{"at":"never","kind":"scan","body":{"card":"2900000000024"}}"#);
+    desk.service.exchange(&client, &till.all()).await;
+    let shown = desk
+        .get(&reader, "/api/v1/quarantine/1")
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        shown.contains("never") && !shown.contains("2900000000024"),
+        "{shown}"
+    );
+    let path = "/api/v1/quarantine/1/reveal";
+    assert_eq!(desk.post(&reader, path, &json!({})).await.0, 403);
+    let (status, revealed) = desk.post(&clerk, path, &json!({})).await;
+    assert_eq!(status, 200);
+    assert!(
+        revealed["record"]
+            .as_str()
+            .unwrap()
+            .contains("2900000000024")
+    );
+    assert_eq!(
+        desk.post(&clerk, "/api/v1/quarantine/7/reveal", &json!({}))
+            .await
+            .0,
+        404
+    );
+    let (status, done) = desk
+        .post(
+            &clerk,
+            "/api/v1/quarantine/replay",
+            &json!({"kind": "scan"}),
+        )
+        .await;
+    assert_eq!(
+        (status, &done["replayed"], &done["still_waiting"]),
+        (200, &json!(0), &json!(1))
+    );
+    let trail = desk
+        .get(&chief, "/api/v1/audit")
+        .await
+        .text()
+        .await
+        .unwrap();
+    let named = |line: &str| line.contains("quarantine.revealed") && line.contains("\"api-key:");
+    assert_eq!(
+        trail.lines().filter(|line| named(line)).count(),
+        1,
+        "{trail}"
+    );
+    desk.service.stop().await;
 }

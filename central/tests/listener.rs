@@ -368,3 +368,115 @@ async fn a_frame_that_wants_a_window_of_128_mib_is_refused() {
     let answer = service.post_packed(&client, packer.finish().unwrap()).await;
     assert_eq!(refused(answer).await, (400, "bad_request".into()));
 }
+
+/// Sends until the batch is taken, and returns how often it was told to slow down.
+async fn send_until_taken(
+    service: &Service,
+    client: &reqwest::Client,
+    till: &Till,
+) -> Result<u32, reqwest::Error> {
+    let request = till.all();
+    let mut told_off = 0;
+    loop {
+        let response = service.try_post(client, exchange::PATH, &request).await?;
+        let answer: exchange::ExchangeResponse = taken(response).await;
+        match answer.verdict {
+            Verdict::Ok => {
+                assert_eq!(answer.acked, till.head());
+                return Ok(told_off);
+            }
+            Verdict::SlowDown { for_ms } => {
+                told_off += 1;
+                tokio::time::sleep(Duration::from_millis(for_ms.into())).await;
+            }
+            verdict @ (Verdict::Rewind { .. } | Verdict::Fork { .. } | Verdict::Refused { .. }) => {
+                panic!("{verdict:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_terminals_is_served_whole_within_the_bounds() {
+    const TERMINALS: usize = 150;
+    let service = Service::start_with("sqlite", "intakes_max = 2").await;
+    let mut crowd = Vec::new();
+    for n in 0..TERMINALS {
+        let (_, pem) = service.enrol(&format!("W{n}")).await;
+        let mut till = Till::new(7);
+        for event in 0..40 {
+            till.scan(&format!("29{n:05}{event:05}"));
+        }
+        crowd.push((service.client(Some(&pem)), till));
+    }
+    let serving = crowd
+        .iter()
+        .map(|(client, till)| send_until_taken(&service, client, till));
+    let door = &service.central.door;
+    let watching = async {
+        let mut most = 0;
+        loop {
+            let (load, limits) = (door.load(), door.limits());
+            assert!(load.working <= 2 && load.sending + load.waiting <= limits.sending);
+            assert!(load.bytes <= limits.bytes);
+            most = most.max(load.waiting + load.working);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if load.working == 0 && service.central.metrics.exchange.batches.get() == 150 {
+                return most;
+            }
+        }
+    };
+    let all = futures_util::future::try_join_all(serving);
+    let within = Duration::from_secs(120);
+    let (served, most) = tokio::time::timeout(within, async { tokio::join!(all, watching) })
+        .await
+        .expect("a crowd was not served in time");
+    assert_eq!(served.unwrap().len(), TERMINALS);
+    assert!(most > 2, "nobody ever waited: that was no crowd");
+    let metrics = &service.central.metrics;
+    assert_eq!(metrics.exchange.events.get(), 150 * 40);
+    assert!(metrics.sync.connections.get() >= 150);
+    assert_eq!(metrics.exchange.refusals().map(|(_, n)| n).sum::<u64>(), 0);
+    assert_eq!(door.load().owed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_told_to_slow_down_hears_so_while_its_long_body_is_still_on_its_way() {
+    // Room for one body.
+    let service = Service::start_with("sqlite", "body_mib_max = 0").await;
+    let mut crowd = Vec::new();
+    for n in 0..12u64 {
+        let (_, pem) = service.enrol(&format!("W{n}")).await;
+        let mut till = Till::new(7);
+        let mut noise = n + 1;
+        for _ in 0..400 {
+            // Text that does not compress.
+            let text: String = std::iter::repeat_with(|| {
+                noise ^= noise << 13;
+                noise ^= noise >> 7;
+                noise ^= noise << 17;
+                format!("{noise:016x}")
+            })
+            .take(100)
+            .collect();
+            till.event(
+                "scan",
+                serde_json::json!({"code": "unknown", "device": "d", "text": text}),
+            );
+        }
+        crowd.push((service.client(Some(&pem)), till));
+    }
+    let serving = crowd
+        .iter()
+        .map(|(client, till)| send_until_taken(&service, client, till));
+    let all = futures_util::future::try_join_all(serving);
+    let told_off = tokio::time::timeout(Duration::from_secs(60), all).await;
+    let told_off = told_off.expect("a crowd was not served in time").unwrap();
+    assert!(
+        told_off.iter().sum::<u32>() > 0,
+        "nobody was told to slow down"
+    );
+    let metrics = &service.central.metrics.exchange;
+    assert!(metrics.slowed_asked.get() > 0);
+    assert_eq!(metrics.events.get(), 12 * 400);
+}

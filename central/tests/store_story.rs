@@ -10,6 +10,7 @@ mod support;
 mod story {
     pub(crate) mod binding;
     pub(crate) mod crash;
+    pub(crate) mod cut;
     pub(crate) mod desk;
     pub(crate) mod dictionaries;
     pub(crate) mod enrolment;
@@ -81,10 +82,14 @@ over_both_engines! {
     pages::no_change_is_missed_while_others_write,
     dictionaries::one_is_trained_once_there_is_enough_and_every_process_reads_it,
     desk::disputes_and_quarantine_are_worked_through_by_commands,
+    desk::after_an_upgrade_all_that_waits_is_replayed_at_once,
     exports::every_kind_has_the_fields_of_the_contract_in_their_order,
     exports::lines_read_as_they_were_promised,
     exports::csv_holds_what_ndjson_holds,
     exports::many_pages_hold_everything_once_in_order_as_of_one_moment,
     exports::a_filter_leaves_out_what_was_not_asked_for,
     crash::a_crash_at_any_moment_leaves_nothing_twice,
+    cut::a_line_that_breaks_at_any_statement_leaves_all_or_nothing_and_a_resend_ends_with_all_once,
+    cut::many_processes_that_take_one_batch_at_once_take_it_once,
+    cut::a_replaced_till_that_tells_the_same_sales_again_adds_none,
 }

@@ -4,7 +4,11 @@
 //! that a noisy machine is as noisy for both.
 
 mod accept;
+mod copying;
+mod drain;
+mod flood;
 mod footprint;
+mod intake;
 mod machine;
 mod tap;
 mod wire;
@@ -13,7 +17,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::day::{Day, Narrator};
 
@@ -31,16 +35,41 @@ struct Row {
     goal: String,
 }
 
+type Part = (&'static str, fn() -> Result<Vec<Row>>);
+
+/// What can be measured, by its name.
+const PARTS: [Part; 7] = [
+    ("footprint", footprint::measure),
+    ("accept", accept::measure),
+    ("tap", tap::measure),
+    ("wire", wire::measure),
+    ("intake", intake::measure),
+    ("drain", drain::measure),
+    ("flood", flood::measure),
+];
+
+/// Returns the names of what can be measured.
+pub fn names() -> String {
+    PARTS.map(|(name, _)| name).join(", ")
+}
+
 impl Figures {
-    /// Measures everything; the demo too where its folder is given.
+    /// Measures what `chosen` names, everything if it names nothing; the demo too where its folder is
+    /// given.
     ///
     /// # Errors
-    /// When something does not run.
-    pub fn measure(demo: Option<&Path>) -> Result<Self> {
-        let mut rows = footprint::measure()?;
-        rows.extend(accept::measure()?);
-        rows.extend(tap::measure()?);
-        rows.extend(wire::measure()?);
+    /// When something does not run, or has an unknown name.
+    pub fn measure(chosen: &[String], demo: Option<&Path>) -> Result<Self> {
+        for name in chosen {
+            let known = PARTS.iter().any(|(part, _)| part == name);
+            ensure!(known, "there is no benchmark {name}: choose of {}", names());
+        }
+        let mut rows = Vec::new();
+        for (name, measure) in PARTS {
+            if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+                rows.extend(measure()?);
+            }
+        }
         if let Some(folder) = demo {
             rows.push(demo_time(folder)?);
         }

@@ -14,6 +14,7 @@
 //! what a user, a POS or headquarters can see.
 
 pub mod api;
+pub mod backlog;
 pub mod bench;
 pub mod central;
 pub mod clock;

@@ -27,6 +27,8 @@ use crate::export::{self, Kind};
         accounts::create,
         accounts::create_code,
         disputes::settle,
+        quarantine::replay_many,
+        quarantine::reveal,
         quarantine::replay,
         quarantine::drop_entry,
         terminals::create_token,

@@ -8,10 +8,10 @@ use tillbind_protocol::event::RECORD_BYTES_MAX;
 
 use super::failure::Failure;
 use super::output::{cell, printable};
-use super::{Desk, QuarantineCommand, listing};
+use super::{Desk, QuarantineCommand, ReplayArguments, listing};
 use crate::export::{self, Kind};
 use crate::operations;
-use crate::quarantine;
+use crate::quarantine::{self, bulk, bulk::Choice};
 
 const COLUMNS: &[&str] = &[
     "id",
@@ -29,19 +29,53 @@ pub(super) async fn run(desk: &Desk<'_>, command: QuarantineCommand) -> Result<(
             let nothing = "No record waits in quarantine.";
             listing::print(desk, Kind::Quarantine, !all, COLUMNS, nothing).await
         }
-        QuarantineCommand::Show { id } => show(desk, id).await,
-        QuarantineCommand::Replay { id, mended } => {
-            let mended = mended.as_deref().map(record).transpose()?;
-            let rules = operations::rules(desk.central);
-            let (store, text) = (&desk.central.store, mended.as_deref());
-            quarantine::replay(store, id, text, rules, &desk.actor, desk.now_ms).await?;
-            resolved(desk, id, "replayed")
-        }
+        QuarantineCommand::Show { id, reveal } => show(desk, id, reveal).await,
+        QuarantineCommand::Replay(arguments) => replay(desk, arguments).await,
         QuarantineCommand::Drop { id } => {
             quarantine::drop_entry(&desk.central.store, id, &desk.actor, desk.now_ms).await?;
             resolved(desk, id, "dropped")
         }
     }
+}
+
+async fn replay(desk: &Desk<'_>, arguments: ReplayArguments) -> Result<(), Failure> {
+    let rules = operations::rules(desk.central);
+    let store = &desk.central.store;
+    let Some(id) = arguments.id else {
+        let choice = Choice {
+            kind: arguments.kind,
+            reason: arguments.reason,
+            terminal: arguments.terminal,
+            after: 0,
+        };
+        return replay_all(desk, choice).await;
+    };
+    let mended = arguments.mended.as_deref().map(record).transpose()?;
+    let text = mended.as_deref();
+    quarantine::replay(store, id, text, rules, &desk.actor, desk.now_ms).await?;
+    resolved(desk, id, "replayed")
+}
+
+async fn replay_all(desk: &Desk<'_>, mut choice: Choice) -> Result<(), Failure> {
+    let rules = operations::rules(desk.central);
+    let store = &desk.central.store;
+    let (mut replayed, mut still_waiting) = (0, 0);
+    loop {
+        let done = bulk::replay_many(store, &choice, rules, &desk.actor, desk.now_ms).await?;
+        replayed += done.replayed;
+        still_waiting += done.still_waiting;
+        match done.go_on_after {
+            Some(id) => choice.after = id,
+            None => break,
+        }
+    }
+    if desk.output.json {
+        let answer = json!({"replayed": replayed, "still_waiting": still_waiting});
+        return desk.output.object(&answer);
+    }
+    desk.output.line(&format!(
+        "Replayed: {replayed}. Still of no use, and waiting on: {still_waiting}."
+    ))
 }
 
 fn resolved(desk: &Desk<'_>, id: i64, resolution: &str) -> Result<(), Failure> {
@@ -52,7 +86,7 @@ fn resolved(desk: &Desk<'_>, id: i64, resolution: &str) -> Result<(), Failure> {
     desk.output.line(&format!("Record {id} is {resolution}."))
 }
 
-async fn show(desk: &Desk<'_>, id: i64) -> Result<(), Failure> {
+async fn show(desk: &Desk<'_>, id: i64, reveal: bool) -> Result<(), Failure> {
     let found = export::quarantine::find(desk.central.store.reader(), id).await?;
     let Some(found) = found else {
         return Err(Failure::Unknown {
@@ -60,6 +94,14 @@ async fn show(desk: &Desk<'_>, id: i64) -> Result<(), Failure> {
             id: id.to_string(),
             list: "quarantine list --all",
         });
+    };
+    let found = if reveal {
+        quarantine::note_revealed(&desk.central.store, id, &desk.actor, desk.now_ms).await?;
+        found
+    } else {
+        desk.output
+            .explain("Texts are masked: --reveal shows them, and the audit trail tells.")?;
+        found.masked()
     };
     if desk.output.json {
         return desk.output.object(&found);

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::listing::{Key, Listing};
 use super::moment::Moment;
+use crate::quarantine::masking::masked;
 use crate::store::StoreError;
 use crate::store::statement::Row;
 
@@ -70,6 +71,18 @@ pub struct Quarantined {
     record: Option<String>,
     /// The text that was replayed in its place.
     mended: Option<String>,
+}
+
+impl Quarantined {
+    /// Masks its texts, for whoever looks at it without having asked for more.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        Self {
+            record: self.record.as_deref().map(masked),
+            mended: self.mended.as_deref().map(masked),
+            ..self
+        }
+    }
 }
 
 pub(super) fn line(row: &Row) -> Result<Quarantined, StoreError> {

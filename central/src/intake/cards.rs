@@ -25,19 +25,15 @@ pub(super) async fn note(
 ) -> Result<(), StoreError> {
     use ColumnType::{Int, Text};
 
-    let columns = [
-        ("card", Text),
-        ("kind", Text),
-        ("points", Int),
-        ("first_seen_ms", Int),
-        ("version", Int),
-    ];
+    let same = vec![("points", 0i64.into()), ("version", 0i64.into())];
+    let columns = [("card", Text), ("kind", Text), ("first_seen_ms", Int)];
     let lines = mentions
         .into_iter()
-        .map(|(card, mention)| values![card, mention.kind, 0i64, mention.seen_ms, 0i64])
+        .map(|(card, mention)| values![card, mention.kind, mention.seen_ms])
         .collect();
     let suffix = "ON CONFLICT (card) DO NOTHING RETURNING card";
-    for fresh in insert_many(tx, "note cards", "cards", &columns, lines, suffix).await? {
+    let fresh = insert_many(tx, "note cards", "cards", same, &columns, lines, suffix).await?;
+    for fresh in fresh {
         touched.card(&fresh.text(0)?);
     }
     Ok(())

@@ -102,11 +102,16 @@ pub async fn project(
     }
     cards::note(tx, cards, touched).await?;
     let holders = cards::lock(tx, involved).await?;
-    sales::tell(tx, origin, sales, &holders, touched, &mut poisoned).await?;
-    for (seq, attribution) in attributions {
-        let fault = sales::attribute(tx, origin, attribution, &holders, touched).await?;
-        poisoned.extend(fault.map(|reason| poison(seq, "attribution", reason)));
-    }
+    sales::tell(
+        tx,
+        origin,
+        sales,
+        &attributions,
+        &holders,
+        touched,
+        &mut poisoned,
+    )
+    .await?;
     for (seq, stamp, request) in bindings {
         let requested = Requested {
             terminal: &origin.terminal.id,

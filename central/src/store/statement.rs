@@ -3,6 +3,7 @@
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
+use super::cut;
 use super::fault::StoreError;
 
 /// Most parameters in one statement: SQLite's own limit is 32,766.
@@ -25,10 +26,13 @@ pub async fn execute(
     values: Vec<Value>,
 ) -> Result<u64, StoreError> {
     let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
-    match on.execute_raw(statement).await {
-        Ok(done) => Ok(done.rows_affected()),
-        Err(e) => Err(StoreError::new(operation, e)),
-    }
+    let due = cut::before(on, operation).await?;
+    let done = on
+        .execute_raw(statement)
+        .await
+        .map_err(|e| StoreError::new(operation, e))?;
+    due.settle()?;
+    Ok(done.rows_affected())
 }
 
 /// Runs a query and returns its rows.
@@ -42,10 +46,12 @@ pub async fn rows(
     values: Vec<Value>,
 ) -> Result<Vec<Row>, StoreError> {
     let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
+    let due = cut::before(on, operation).await?;
     let found = on
         .query_all_raw(statement)
         .await
         .map_err(|e| StoreError::new(operation, e))?;
+    due.settle()?;
     Ok(found
         .into_iter()
         .map(|result| Row { result, operation })
@@ -63,10 +69,12 @@ pub async fn row(
     values: Vec<Value>,
 ) -> Result<Option<Row>, StoreError> {
     let statement = Statement::from_sql_and_values(on.get_database_backend(), sql, values);
+    let due = cut::before(on, operation).await?;
     let found = on
         .query_one_raw(statement)
         .await
         .map_err(|e| StoreError::new(operation, e))?;
+    due.settle()?;
     Ok(found.map(|result| Row { result, operation }))
 }
 
@@ -117,6 +125,15 @@ impl Row {
         self.get(index)
     }
 
+    /// Returns a flag, 0 or 1, as the engine computed it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the column holds something else.
+    pub fn flag(&self, index: usize) -> Result<bool, StoreError> {
+        // PostgreSQL computes in 32 bits what SQLite computes in 64.
+        self.get::<i32>(index).map(|flag| flag != 0)
+    }
+
     /// Returns a number or nothing.
     ///
     /// # Errors
@@ -160,7 +177,8 @@ const NO_TEXT: &str = "\u{1}";
 
 /// Inserts many rows in as few statements as the engine allows: one `UNNEST` on PostgreSQL, whose
 /// text stays the same for every number of rows so that it is prepared once; several rows of
-/// `VALUES` on SQLite. `suffix` follows the rows (`ON CONFLICT …`, `RETURNING …`).
+/// `VALUES` on SQLite. `same` holds the columns that all rows have alike, which go over once; `suffix`
+/// follows the rows (`ON CONFLICT …`, `RETURNING …`).
 ///
 /// # Errors
 /// [`StoreError`] with `operation`.
@@ -168,6 +186,7 @@ pub async fn insert_many(
     on: &impl ConnectionTrait,
     operation: &'static str,
     table: &str,
+    same: Vec<(&str, Value)>,
     columns: &[(&str, ColumnType)],
     lines: Vec<Vec<Value>>,
     suffix: &str,
@@ -175,55 +194,69 @@ pub async fn insert_many(
     if lines.is_empty() {
         return Ok(Vec::new());
     }
-    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let (same_names, same): (Vec<&str>, Vec<Value>) = same.into_iter().unzip();
+    let own_names = columns.iter().map(|(name, _)| *name);
+    let names: Vec<&str> = same_names.iter().copied().chain(own_names).collect();
     let names = names.join(", ");
+    let mut same_list: Vec<String> = (1..=same.len()).map(|n| format!("${n}")).collect();
     if on.get_database_backend() == DbBackend::Postgres {
-        let sql = format!(
-            "INSERT INTO {table} ({names}) SELECT {} FROM UNNEST({}) AS u({names}) {suffix}",
-            selected(columns),
-            arrays(columns),
-        );
-        return rows(on, operation, &sql, transposed(columns, lines)).await;
+        same_list.push("u.*".to_owned());
+        let rows_of = rows_of(columns, same.len() + 1);
+        let list = same_list.join(", ");
+        let sql = format!("INSERT INTO {table} ({names}) SELECT {list} FROM {rows_of} u {suffix}");
+        let mut values = same;
+        values.extend(transposed(columns, lines));
+        return rows(on, operation, &sql, values).await;
     }
     let mut found = Vec::new();
-    let lines_max = SQLITE_PARAMETERS_MAX / columns.len();
+    let lines_max = (SQLITE_PARAMETERS_MAX - same.len()) / columns.len();
     let mut rest = lines.into_iter().peekable();
     while rest.peek().is_some() {
         let chunk: Vec<Vec<Value>> = rest.by_ref().take(lines_max).collect();
-        let group = format!("({})", vec!["?"; columns.len()].join(", "));
-        let groups = vec![group; chunk.len()].join(", ");
-        let sql = format!("INSERT INTO {table} ({names}) VALUES {groups} {suffix}");
-        let values = chunk.into_iter().flatten().collect();
-        found.extend(rows(on, operation, &sql, values).await?);
+        let mut sql = format!("INSERT INTO {table} ({names}) VALUES ");
+        let mut next = same.len();
+        for line in 0..chunk.len() {
+            let own = (next + 1..=next + columns.len()).map(|n| format!("${n}"));
+            let group: Vec<String> = same_list.iter().cloned().chain(own).collect();
+            next += columns.len();
+            let comma = if line == 0 { "" } else { ", " };
+            sql.push_str(&format!("{comma}({})", group.join(", ")));
+        }
+        sql.push(' ');
+        sql.push_str(suffix);
+        let values = same.iter().cloned().chain(chunk.into_iter().flatten());
+        found.extend(rows(on, operation, &sql, values.collect()).await?);
     }
     Ok(found)
 }
 
-fn selected(columns: &[(&str, ColumnType)]) -> String {
-    let list: Vec<String> = columns
-        .iter()
-        .map(|(name, kind)| match kind {
-            ColumnType::Int | ColumnType::Text => format!("u.{name}"),
-            ColumnType::IntOpt => format!("NULLIF(u.{name}, {NO_INT})"),
-            ColumnType::TextOpt => format!("NULLIF(u.{name}, E'\\x01')"),
-        })
-        .collect();
-    list.join(", ")
+/// Writes a table of given rows for PostgreSQL, its parameters (see [`transposed`]) beginning at
+/// `$first`.
+pub fn rows_of(columns: &[(&str, ColumnType)], first: usize) -> String {
+    let mut selected = Vec::new();
+    let mut arrays = Vec::new();
+    let mut names = Vec::new();
+    for ((name, kind), n) in columns.iter().zip(first..) {
+        names.push(*name);
+        let (select, array) = match kind {
+            ColumnType::Int => (format!("a.{name}"), "bigint[]"),
+            ColumnType::Text => (format!("a.{name}"), "text[]"),
+            ColumnType::IntOpt => (format!("NULLIF(a.{name}, {NO_INT}) AS {name}"), "bigint[]"),
+            ColumnType::TextOpt => (format!("NULLIF(a.{name}, E'\\x01') AS {name}"), "text[]"),
+        };
+        selected.push(select);
+        arrays.push(format!("${n}::{array}"));
+    }
+    format!(
+        "(SELECT {} FROM UNNEST({}) AS a({}))",
+        selected.join(", "),
+        arrays.join(", "),
+        names.join(", ")
+    )
 }
 
-fn arrays(columns: &[(&str, ColumnType)]) -> String {
-    let list: Vec<String> = columns
-        .iter()
-        .enumerate()
-        .map(|(i, (_, kind))| match kind {
-            ColumnType::Int | ColumnType::IntOpt => format!("${}::bigint[]", i + 1),
-            ColumnType::Text | ColumnType::TextOpt => format!("${}::text[]", i + 1),
-        })
-        .collect();
-    list.join(", ")
-}
-
-fn transposed(columns: &[(&str, ColumnType)], lines: Vec<Vec<Value>>) -> Vec<Value> {
+/// Turns rows into the arrays that [`rows_of`] takes.
+pub fn transposed(columns: &[(&str, ColumnType)], lines: Vec<Vec<Value>>) -> Vec<Value> {
     let mut arrays: Vec<Vec<Value>> = columns
         .iter()
         .map(|_| Vec::with_capacity(lines.len()))

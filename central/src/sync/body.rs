@@ -2,9 +2,10 @@
 
 use std::io::Read;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tillbind_protocol::dictionary::WINDOW_LOG_MAX;
@@ -16,6 +17,29 @@ use super::refusal::Refused;
 /// Level of compression: at 3, answers of a page take well under a millisecond.
 const ZSTD_LEVEL: i32 = 3;
 const ZSTD: &str = "zstd";
+
+/// Returns how many bytes a body announces; one that does not may have as many as any.
+pub(super) fn announced(headers: &HeaderMap) -> Result<usize, Refused> {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    match length {
+        Some(length) if length > REQUEST_BYTES_MAX => Err(Refused::TooLarge),
+        Some(length) => Ok(length),
+        None => Ok(REQUEST_BYTES_MAX),
+    }
+}
+
+/// Takes a body in whole, as long as it was announced at most.
+///
+/// # Errors
+/// [`Refused::TooLarge`], or [`Refused::BadRequest`] when it breaks off.
+pub(super) async fn collect(body: Body, announced: usize) -> Result<Bytes, Refused> {
+    match Limited::new(body, announced).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refused::TooLarge),
+        Err(_) => Err(Refused::BadRequest("the body broke off".to_owned())),
+    }
+}
 
 /// Reads a request's body.
 ///

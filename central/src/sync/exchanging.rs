@@ -1,41 +1,42 @@
 //! `POST /sync/v1/exchange`: takes events in, sends changes down, waits while there is neither.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use tillbind_protocol::backoff::jitter;
-use tillbind_protocol::chain::Mark;
+use tillbind_protocol::chain::{CHAIN_BYTES, ChainHash, Mark};
 use tillbind_protocol::dictionary::Dictionary;
 use tillbind_protocol::exchange::{
     BATCH_EVENTS_MAX, BATCH_HOLES_MAX, CURRENT, EXPRESS_MAX, ExchangeRequest, ExchangeResponse,
     MIN, Verdict,
 };
+use tillbind_protocol::ids::Seq;
 use tillbind_protocol::member_code::KeySet;
 use tillbind_protocol::replica::Page;
-use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
+use tracing::Instrument;
 
+use super::admission::DELAY_MIN;
+use super::door::Pass;
 use super::refusal::Refused;
 use super::{Head, Service, body, identity};
 use crate::changes::{Place, page};
-use crate::clock::now_ms;
+use crate::clock::{monotonic, now_ms};
 use crate::entropy;
 use crate::intake::{self, Arrival, SEQ_MAX, Taken};
 use crate::keys;
+use crate::metrics::ExchangeMetrics;
 use crate::sync::identity::Peer;
 use crate::terminals::{self, Contact, SEEN_GRAIN_MS, Terminal};
 
-/// How long a request waits for its turn before its terminal is told to slow down.
-const INTAKE_WAIT: Duration = Duration::from_secs(2);
-/// Shortest and longest that a terminal is told to stay away under pressure, in milliseconds.
-const SLOW_DOWN_MS: std::ops::Range<u32> = 500..5_000;
+/// How long a body may be on its way: a usual batch at 20 kbit/s.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Polls that a change wakes read their pages spread over a millisecond for each so many of them …
-const POLLS_PER_JITTER_MS: usize = 20;
+const POLLS_PER_JITTER_MS: u64 = 20;
 /// … and over this long at most, so that a change still arrives within a second.
 const JITTER_MAX: Duration = Duration::from_millis(400);
 
@@ -47,19 +48,58 @@ pub(super) async fn exchange(
     State(service): State<Arc<Service>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    bytes: Bytes,
+    sent: Body,
 ) -> Result<Response, Refused> {
+    let answer = |answer| Ok(body::answer(&answer, body::accepts_zstd(&headers)));
+    let shown = peer.certificate.as_ref().ok_or(Refused::NoCertificate)?;
+    let announced = body::announced(&headers)?;
+    let mut pass = match service.door.ask(shown.terminal.clone(), announced) {
+        Ok(pass) => pass,
+        Err(delay) => return answer(&slow_down(delay)),
+    };
+    let Ok(bytes) = timeout(BODY_TIMEOUT, body::collect(sent, announced)).await else {
+        let delay = pass.give_up().unwrap_or(DELAY_MIN);
+        return answer(&slow_down(delay));
+    };
+    let bytes = bytes?;
     let received_ms = now_ms();
-    if peer.certificate.is_none() {
-        return Err(Refused::NoCertificate);
+    if let Err(delay) = pass.turn().await {
+        return answer(&slow_down(delay));
     }
     let request = read(&service, &headers, &bytes).await?;
     drop(bytes);
     check(&request)?;
-    let answer = respond(&service, &peer, request, received_ms)
-        .await?
-        .of_its_version();
-    Ok(body::answer(&answer, body::accepts_zstd(&headers)))
+    let span = tracing::info_span!(
+        "exchange",
+        terminal = %shown.terminal,
+        epoch = %request.epoch,
+        verdict = tracing::field::Empty,
+        events = tracing::field::Empty,
+        took_ms = tracing::field::Empty,
+    );
+    let response = respond(&service, &peer, request, received_ms, pass);
+    answer(&response.instrument(span).await?.of_its_version())
+}
+
+/// An answer of which nothing was read: no epoch is known yet, so that its mark names none, and the
+/// version is one that every terminal reads.
+fn slow_down(delay: Duration) -> ExchangeResponse {
+    let now_ms = now_ms();
+    ExchangeResponse {
+        v: MIN,
+        verdict: Verdict::SlowDown {
+            for_ms: u32::try_from(delay.as_millis()).unwrap_or(u32::MAX),
+        },
+        acked: Mark {
+            seq: Seq::ZERO,
+            chain: ChainHash([0; CHAIN_BYTES]),
+        },
+        page: None,
+        keys: None,
+        dictionary: None,
+        received_ms: now_ms,
+        sent_ms: now_ms,
+    }
 }
 
 /// Reads a request with the dictionary that its frame names.
@@ -108,12 +148,10 @@ async fn respond(
     peer: &Peer,
     request: ExchangeRequest,
     received_ms: i64,
+    turn: Pass,
 ) -> Result<ExchangeResponse, Refused> {
+    let began = monotonic();
     let sends = request.sends();
-    let Some(turn) = Turn::wait(service, sends).await else {
-        let for_ms = SLOW_DOWN_MS.start + draw() % (SLOW_DOWN_MS.end - SLOW_DOWN_MS.start);
-        return Ok(verdict(&request, Verdict::SlowDown { for_ms }, received_ms));
-    };
     let terminal = identity::authorise(&service.store, peer).await?;
     if let Some(reason) = cloned(service, &terminal, &request, received_ms).await? {
         return Ok(verdict(&request, Verdict::Refused { reason }, received_ms));
@@ -121,6 +159,7 @@ async fn respond(
     let taken = take(service, &terminal, &request, received_ms).await?;
     note_seen(service, &terminal, &request, &taken, received_ms).await?;
     drop(turn);
+    trace(&taken, began.elapsed());
     let wait = if sends || taken.verdict != Verdict::Ok {
         Duration::ZERO
     } else {
@@ -141,29 +180,6 @@ async fn respond(
         received_ms,
         sent_ms: now_ms(),
     })
-}
-
-/// The right to work with the database, for everything of an exchange but its wait and its page.
-/// Requests beyond queue in their order, for a while; of those that hold a batch, and so memory,
-/// only a bounded number may.
-struct Turn<'s> {
-    _queued: Option<SemaphorePermit<'s>>,
-    _turn: SemaphorePermit<'s>,
-}
-
-impl<'s> Turn<'s> {
-    async fn wait(service: &'s Service, sends: bool) -> Option<Self> {
-        let queued = if sends {
-            Some(service.intakes_queue.try_acquire().ok()?)
-        } else {
-            None
-        };
-        let turn = timeout(INTAKE_WAIT, service.intakes.acquire()).await;
-        Some(Self {
-            _queued: queued,
-            _turn: turn.ok()?.ok()?,
-        })
-    }
 }
 
 /// An answer that takes nothing.
@@ -224,8 +240,42 @@ async fn take(
             terminal = %terminal.id, epoch = %request.epoch, %at, "a terminal's history forked"
         );
     }
-    tracing::debug!(terminal = %terminal.id, events = taken.events, "a request was taken");
+    count(&service.metrics.exchange, &taken);
     Ok(taken)
+}
+
+fn count(metrics: &ExchangeMetrics, taken: &Taken) {
+    if taken.events > 0 {
+        metrics.batches.count();
+    }
+    metrics.events.add(taken.events);
+    metrics.quarantined.add(taken.quarantined);
+    metrics.gaps.add(taken.gaps);
+    metrics.contended.add(taken.contended);
+    match taken.verdict {
+        Verdict::Rewind { .. } => metrics.rewinds.count(),
+        Verdict::Fork { .. } => metrics.forks.count(),
+        Verdict::Ok | Verdict::SlowDown { .. } | Verdict::Refused { .. } => {}
+    }
+}
+
+/// Writes into the exchange's span what came of it. A poll that changed nothing makes no line.
+fn trace(taken: &Taken, took: Duration) {
+    let verdict = match taken.verdict {
+        Verdict::Ok => "ok",
+        Verdict::Rewind { .. } => "rewind",
+        Verdict::Fork { .. } => "fork",
+        Verdict::SlowDown { .. } => "slow_down",
+        Verdict::Refused { .. } => "refused",
+    };
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let span = tracing::Span::current();
+    span.record("verdict", verdict);
+    span.record("events", taken.events);
+    span.record("took_ms", took_ms);
+    if taken.events > 0 || taken.verdict != Verdict::Ok {
+        tracing::debug!("a request was taken");
+    }
 }
 
 async fn note_seen(
@@ -326,7 +376,8 @@ async fn news(
                 dictionary,
             });
         }
-        let polls = Waiting::begin(service);
+        let polls = &service.metrics.exchange.polls;
+        let held = polls.enter();
         tokio::select! {
             () = &mut deadline => return Ok(News::default()),
             _ = stopping.changed() => return Ok(News::default()),
@@ -336,7 +387,9 @@ async fn news(
                 }
             }
         }
-        tokio::time::sleep(jitter(polls.spread(), u64::from(draw()) * 1_000_003)).await;
+        let spread = spread(polls.get());
+        tokio::time::sleep(jitter(spread, u64::from(draw()) * 1_000_003)).await;
+        drop(held);
     }
 }
 
@@ -348,28 +401,9 @@ fn has_all(request: &ExchangeRequest, newest: &Head) -> bool {
     }
 }
 
-/// Counts a waiting poll as long as it lives.
-struct Waiting<'s> {
-    service: &'s Service,
-    polls: usize,
-}
-
-impl<'s> Waiting<'s> {
-    fn begin(service: &'s Service) -> Self {
-        let polls = service.polls.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { service, polls }
-    }
-
-    fn spread(&self) -> Duration {
-        let spread_ms = u64::try_from(self.polls / POLLS_PER_JITTER_MS).unwrap_or(u64::MAX);
-        Duration::from_millis(spread_ms).min(JITTER_MAX)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.service.polls.fetch_sub(1, Ordering::Relaxed);
-    }
+/// Over how long polls that wake together are spread.
+fn spread(polls: u64) -> Duration {
+    Duration::from_millis(polls / POLLS_PER_JITTER_MS).min(JITTER_MAX)
 }
 
 /// Draws a number for jitter; without random bytes there is none, and no harm.

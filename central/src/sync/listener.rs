@@ -12,15 +12,24 @@ use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 use super::identity::{self, Peer};
 use crate::ca::{CertificateAuthority, ServerIdentity};
+use crate::metrics::ListenerMetrics;
 
+/// Connections that the system keeps until they are accepted: some seconds of a chain's return.
+const ACCEPT_BACKLOG: u32 = 4_096;
+/// Handshakes at once: each is some work for the processor, and a thousand half done serve nobody.
+const HANDSHAKES_MAX: usize = 64;
+/// Longest that a connection waits for others' handshakes: whoever is silent in the middle of one
+/// holds nobody up for longer.
+const HANDSHAKE_TURN_WAIT: Duration = Duration::from_secs(4);
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request's head may take on HTTP/1.1.
@@ -29,6 +38,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(30);
 /// … and closed when they do not answer in time.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes that a connection may send before somebody reads them: what a request that is told to slow
+/// down, or that waits to be read, holds at most.
+const WINDOW_BYTES: u32 = 64 * 1024;
 /// Requests at once on one connection: a terminal needs one, and one more while a poll is held.
 const STREAMS_MAX: u32 = 8;
 /// Most bytes of a request's head.
@@ -85,8 +97,26 @@ pub struct Listener {
     pub strangers_stay: bool,
     /// Most connections at once.
     pub connections_max: usize,
+    /// What it counts.
+    pub metrics: Arc<ListenerMetrics>,
     /// True once the service ends.
     pub stopping: watch::Receiver<bool>,
+}
+
+/// Binds a socket that listens.
+///
+/// # Errors
+/// What the system says.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // As `TcpListener::bind` does: a restart must not wait for the system to forget connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
 }
 
 /// Serves connections until the service ends, then lets open requests finish within
@@ -97,8 +127,10 @@ pub async fn run(listener: Listener, router: Router) {
         tls,
         strangers_stay,
         connections_max,
+        metrics,
         mut stopping,
     } = listener;
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let places = Arc::new(Semaphore::new(connections_max));
     let strangers = (!strangers_stay).then(|| Arc::new(Semaphore::new(STRANGERS_MAX)));
     let mut connections = JoinSet::new();
@@ -118,6 +150,7 @@ pub async fn run(listener: Listener, router: Router) {
             }
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            metrics.full.count();
             tracing::warn!(%address, "a connection was closed: there are too many");
             continue;
         };
@@ -126,12 +159,25 @@ pub async fn run(listener: Listener, router: Router) {
             .map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
         let (router, stopping) = (router.clone(), stopping.clone());
         let strangers = strangers.clone();
+        let (metrics, handshakes) = (Arc::clone(&metrics), Arc::clone(&handshakes));
         connections.spawn(async move {
             let _place = place;
+            let _open = metrics.connections.enter();
             // Latency matters here; a socket that refuses is about to fail anyway.
             stream.set_nodelay(true).unwrap_or_default();
             let served = match tls {
-                Some(tls) => meet(stream, address, tls, strangers, router, stopping).await,
+                Some(tls) => {
+                    let met = shake_hands(stream, tls, &handshakes, &metrics).await;
+                    match met {
+                        Ok(stream) => {
+                            meet(stream, address, strangers, &metrics, router, stopping).await
+                        }
+                        Err(error) => {
+                            metrics.handshake.count();
+                            Err(error.into())
+                        }
+                    }
+                }
                 None => serve(stream, Peer::plain(address), router, stopping).await,
             };
             if let Err(error) = served {
@@ -148,17 +194,33 @@ pub async fn run(listener: Listener, router: Router) {
 
 type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn meet(
+fn timed_out<E>(_elapsed: E) -> io::Error {
+    io::Error::from(io::ErrorKind::TimedOut)
+}
+
+async fn shake_hands(
     stream: TcpStream,
-    address: SocketAddr,
     tls: TlsAcceptor,
+    handshakes: &Semaphore,
+    metrics: &ListenerMetrics,
+) -> io::Result<TlsStream<TcpStream>> {
+    let waiting = metrics.handshakes_waiting.enter();
+    // Without a turn in time it goes on all the same.
+    let turn = tokio::time::timeout(HANDSHAKE_TURN_WAIT, handshakes.acquire()).await;
+    drop(waiting);
+    let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await;
+    drop(turn);
+    shaken.map_err(timed_out)?
+}
+
+async fn meet(
+    stream: TlsStream<TcpStream>,
+    address: SocketAddr,
     strangers: Option<Arc<Semaphore>>,
+    metrics: &ListenerMetrics,
     router: Router,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError> {
-    let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
-    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
-    let stream = handshake.await.map_err(timed_out)??;
     let certificate = stream
         .get_ref()
         .1
@@ -174,7 +236,9 @@ async fn meet(
     let Some(strangers) = strangers else {
         return served.await;
     };
-    let _stranger = strangers.try_acquire()?;
+    let _stranger = strangers.try_acquire().inspect_err(|_| {
+        metrics.strangers.count();
+    })?;
     let served = tokio::time::timeout(STRANGER_TIMEOUT, served).await;
     served.map_err(timed_out)?
 }
@@ -216,6 +280,8 @@ fn http() -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(KEEP_ALIVE_EVERY)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
         .max_header_list_size(HEAD_BYTES_MAX);
     builder
 }

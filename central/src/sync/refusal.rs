@@ -1,12 +1,17 @@
 //! Refusals: an HTTP status with a stable word and a text that says what to do.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tillbind_protocol::dictionary::UNKNOWN_DICTIONARY;
 use tillbind_protocol::enrol::Refusal;
 use tillbind_protocol::exchange::{CURRENT, MIN, REQUEST_BYTES_MAX, Versions};
 
+use super::Service;
 use crate::enrolment::EnrolError;
 use crate::store::{Fault, StoreError};
 
@@ -132,8 +137,29 @@ impl IntoResponse for Refused {
             message,
             versions: matches!(self, Self::Version(_)).then_some(Versions::OURS),
         };
-        (status, Json(refusal)).into_response()
+        let mut response = (status, Json(refusal)).into_response();
+        response.extensions_mut().insert(Word(word));
+        response
     }
+}
+
+/// The word of a refusal, beside the response that holds it.
+#[derive(Debug, Clone, Copy)]
+struct Word(&'static str);
+
+/// Counts refusals by their word.
+pub(super) async fn count(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    if let Some(Word(word)) = response.extensions().get::<Word>() {
+        service.metrics.exchange.refuse(word);
+    } else if !response.status().is_success() {
+        service.metrics.exchange.refuse("bad_request");
+    }
+    response
 }
 
 /// Drivers repeat values in their messages, and values are personal data: only the operation and

@@ -132,6 +132,12 @@ impl Bench {
             .unwrap_or_default()
     }
 
+    /// Returns how many lines of the audit trail tell of an action.
+    pub(crate) async fn trail(&self, action: &str) -> i64 {
+        let sql = format!("SELECT COUNT(*) FROM audit WHERE action = '{action}'");
+        self.number(&sql).await
+    }
+
     /// Every balance is the sum of its entries, and transfers lose nothing.
     pub(crate) async fn assert_books_balance(&self) {
         let wrong = self

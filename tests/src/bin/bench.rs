@@ -14,6 +14,10 @@ use tillbind_tests::environment;
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Arguments {
+    /// What to measure: footprint, accept, tap, wire, intake, drain, flood; everything, written down, unless
+    /// something is named.
+    names: Vec<String>,
+
     /// Plays the demo too and writes down how long it took.
     #[arg(long)]
     demo: bool,
@@ -23,7 +27,11 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let project = environment::project()?;
     let demo: Option<PathBuf> = arguments.demo.then(|| project.join("build/demo"));
-    let results = Figures::measure(demo.as_deref())?.markdown()?;
+    let results = Figures::measure(&arguments.names, demo.as_deref())?.markdown()?;
+    if !arguments.names.is_empty() {
+        println!("\n{results}");
+        return Ok(());
+    }
     let folder = project.join("tests/bench");
     let file = folder.join("RESULTS.md");
     fs::create_dir_all(&folder)
