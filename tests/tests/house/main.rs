@@ -3,6 +3,7 @@
 mod arrows;
 mod bad_input;
 mod contract;
+mod flips;
 mod kills;
 mod personal_data;
 mod printing_clients;
