@@ -6,6 +6,8 @@
 mod accept;
 mod footprint;
 mod machine;
+mod outbox;
+mod peers;
 mod tap;
 mod wire;
 
@@ -13,9 +15,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::day::{Day, Narrator};
+
+pub use outbox::waiting::hold;
 
 /// Figures and what stands beside them.
 #[derive(Debug)]
@@ -31,16 +35,54 @@ struct Row {
     goal: String,
 }
 
+/// A name of its own, the group that it belongs to, and how it is measured.
+type Part = (&'static str, &'static str, fn() -> Result<Vec<Row>>);
+
+/// What can be measured.
+const PARTS: [Part; 7] = [
+    ("footprint", "agent", footprint::measure),
+    ("accept", "outbox", accept::measure),
+    ("group", "outbox", outbox::group::measure),
+    ("waiting", "outbox", outbox::waiting::measure),
+    ("wear", "outbox", outbox::wear::measure),
+    ("tap", "agent", tap::measure),
+    ("wire", "sync", wire::measure),
+];
+
+/// Returns the names of what can be measured, and of the groups.
+pub fn names() -> String {
+    let mut names: Vec<&str> = PARTS.iter().map(|(name, ..)| *name).collect();
+    for (_, group, _) in PARTS {
+        if !names.contains(&group) {
+            names.push(group);
+        }
+    }
+    names.join(", ")
+}
+
 impl Figures {
-    /// Measures everything; the demo too where its folder is given.
+    /// Measures what `chosen` names, one by one or as a group; everything if it names nothing; the demo
+    /// too where its folder is given.
     ///
     /// # Errors
-    /// When something does not run.
-    pub fn measure(demo: Option<&Path>) -> Result<Self> {
-        let mut rows = footprint::measure()?;
-        rows.extend(accept::measure()?);
-        rows.extend(tap::measure()?);
-        rows.extend(wire::measure()?);
+    /// When something does not run, or has an unknown name.
+    pub fn measure(chosen: &[String], demo: Option<&Path>) -> Result<Self> {
+        for wanted in chosen {
+            let known = PARTS
+                .iter()
+                .any(|(name, group, _)| name == wanted || group == wanted);
+            ensure!(
+                known,
+                "there is no benchmark {wanted}: choose of {}",
+                names()
+            );
+        }
+        let mut rows = Vec::new();
+        for (name, group, measure) in PARTS {
+            if chosen.is_empty() || chosen.iter().any(|one| one == name || one == group) {
+                rows.extend(measure()?);
+            }
+        }
         if let Some(folder) = demo {
             rows.push(demo_time(folder)?);
         }
