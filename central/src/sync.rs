@@ -24,6 +24,9 @@ use crate::store::Store;
 mod body;
 mod enrolling;
 mod exchanging;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod head;
 pub mod identity;
 pub mod listener;
