@@ -245,9 +245,7 @@ pub fn play(dir: &Path, seed: u64, count: u32) -> Result<Report> {
             Ok(Found::Refused(_)) => open(store, &copy, part).map(drop),
             Err(_) => Ok(()),
         };
-        let found = again
-            .context("the second start does worse")
-            .and_then(|()| first);
+        let found = again.context("the second start does worse").and(first);
         report.note(part, found, &flip);
     }
     Ok(report)

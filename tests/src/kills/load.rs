@@ -110,11 +110,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn start(
-        shared: &Arc<Shared>,
-        codes: Vec<(String, String)>,
-        rng: &mut Rng,
-    ) -> Self {
+    pub(super) fn start(shared: &Arc<Shared>, codes: Vec<(String, String)>, rng: &mut Rng) -> Self {
         let mut threads = Vec::new();
         for number in 0..SCANNING {
             let client = Client::new(shared, rng);

@@ -8,7 +8,6 @@ use tillbind_tests::scene::memory;
 const FLIPS: u32 = 500;
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the seed belongs on a test's output")]
 fn a_flipped_bit_is_never_silent_and_never_fatal() -> Result<()> {
     let dir = memory("flips")?;
     let seed = fastrand::u64(..);
