@@ -7,7 +7,7 @@ use tillbind_protocol::replica::Cursor;
 
 use super::cut::Cut;
 use crate::identity::enrolment::Machine;
-use crate::outbox::{Outbox, Pressure};
+use crate::outbox::{Outbox, Pressure, SACRIFICES};
 
 /// What a request says besides the outbox's part.
 #[derive(Debug)]
@@ -75,7 +75,12 @@ pub(super) fn hello(
     Hello {
         outbox_bytes: Some(stats.bytes),
         disk: Some(disk(stats.pressure)),
-        sacrificed: Some(stats.given_up.iter().sum()),
+        sacrificed: Some(
+            SACRIFICES
+                .iter()
+                .map(|class| stats.given_up_of(*class))
+                .sum(),
+        ),
         quarantined: Some(stats.quarantined),
         ..in_1
     }
