@@ -2,7 +2,8 @@
 //!
 //! All of it stands in one file, `<data_dir>/identity/identity.json` (0600, its directory 0700), written
 //! aside and renamed into place: there is never a key without its certificate. The key is made on this
-//! machine and never leaves it.
+//! machine and never leaves it. A CRC-32C over the fields stands beside them, so that a store or an
+//! address that a failing disk changed is not taken for the one that central gave.
 
 pub mod enrolment;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use tillbind_protocol::ids::{StoreId, TerminalId, WorkstationId};
 use zeroize::Zeroizing;
@@ -88,6 +90,16 @@ pub enum IdentityError {
     },
 }
 
+/// The identity as it stands in its file.
+#[derive(Serialize, Deserialize)]
+struct Kept<I> {
+    #[serde(flatten)]
+    identity: I,
+    /// CRC-32C of the fields' JSON, in hex. Files that were written before there was one lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc32c: Option<String>,
+}
+
 /// Returns where the identity stands.
 pub fn path_in(data_dir: &Path) -> PathBuf {
     data_dir.join(DIR).join(FILE)
@@ -111,10 +123,28 @@ impl Identity {
                 });
             }
         };
-        match serde_json::from_slice(&text) {
+        match Self::read(&text) {
             Ok(identity) => Ok(Some(identity)),
             Err(source) => Err(IdentityError::Damaged { path, source }),
         }
+    }
+
+    fn read(text: &[u8]) -> Result<Self, serde_json::Error> {
+        let kept: Kept<Self> = serde_json::from_slice(text)?;
+        let holds = match &kept.crc32c {
+            Some(crc) => *crc == kept.identity.crc()?,
+            None => true,
+        };
+        if holds {
+            Ok(kept.identity)
+        } else {
+            Err(serde_json::Error::custom("its checksum does not hold"))
+        }
+    }
+
+    fn crc(&self) -> Result<String, serde_json::Error> {
+        let fields = Zeroizing::new(serde_json::to_vec(self)?);
+        Ok(format!("{:08x}", crc32c::crc32c(&fields)))
     }
 
     /// Keeps the identity, durably and in place of a former one. Blocks on the disk.
@@ -134,7 +164,11 @@ impl Identity {
     fn write(&self, data_dir: &Path, path: &Path) -> io::Result<()> {
         let dir = data_dir.join(DIR);
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let text = Zeroizing::new(serde_json::to_vec_pretty(self)?);
+        let kept = Kept {
+            identity: self,
+            crc32c: Some(self.crc()?),
+        };
+        let text = Zeroizing::new(serde_json::to_vec_pretty(&kept)?);
         // A technician enrols as root; the daemon, whose directory it is, must read what came of it.
         let owner = fs::metadata(data_dir)?;
         private_file::replace(path, &text, |file| {

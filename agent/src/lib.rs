@@ -11,6 +11,9 @@ pub mod config;
 pub mod devices;
 pub mod downlink;
 pub mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod members;
 pub mod metrics;

@@ -34,6 +34,8 @@
 //! them there; use `spawn_blocking`). A [`Ticket`] may be waited for or awaited.
 
 mod buffer;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod journal;
 mod layout;
 #[cfg(test)]

@@ -9,7 +9,7 @@
 
 mod cut;
 mod dictionary;
-mod line;
+pub(crate) mod line;
 pub mod packing;
 mod request;
 mod status;

@@ -26,6 +26,9 @@ mod body;
 pub mod door;
 mod enrolling;
 mod exchanging;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod head;
 pub mod identity;
 pub mod listener;

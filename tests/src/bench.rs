@@ -10,6 +10,8 @@ mod flood;
 mod footprint;
 mod intake;
 mod machine;
+mod outbox;
+mod peers;
 mod tap;
 mod wire;
 
@@ -20,6 +22,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::day::{Day, Narrator};
+
+pub use outbox::waiting::hold;
 
 /// Figures and what stands beside them.
 #[derive(Debug)]
@@ -35,38 +39,54 @@ struct Row {
     goal: String,
 }
 
-type Part = (&'static str, fn() -> Result<Vec<Row>>);
+/// A name of its own, the group that it belongs to, and how it is measured.
+type Part = (&'static str, &'static str, fn() -> Result<Vec<Row>>);
 
-/// What can be measured, by its name.
-const PARTS: [Part; 7] = [
-    ("footprint", footprint::measure),
-    ("accept", accept::measure),
-    ("tap", tap::measure),
-    ("wire", wire::measure),
-    ("intake", intake::measure),
-    ("drain", drain::measure),
-    ("flood", flood::measure),
+/// What can be measured.
+const PARTS: [Part; 10] = [
+    ("footprint", "agent", footprint::measure),
+    ("accept", "outbox", accept::measure),
+    ("group", "outbox", outbox::group::measure),
+    ("waiting", "outbox", outbox::waiting::measure),
+    ("wear", "outbox", outbox::wear::measure),
+    ("tap", "agent", tap::measure),
+    ("wire", "sync", wire::measure),
+    ("intake", "sync", intake::measure),
+    ("drain", "sync", drain::measure),
+    ("flood", "sync", flood::measure),
 ];
 
-/// Returns the names of what can be measured.
+/// Returns the names of what can be measured, and of the groups.
 pub fn names() -> String {
-    PARTS.map(|(name, _)| name).join(", ")
+    let mut names: Vec<&str> = PARTS.iter().map(|(name, ..)| *name).collect();
+    for (_, group, _) in PARTS {
+        if !names.contains(&group) {
+            names.push(group);
+        }
+    }
+    names.join(", ")
 }
 
 impl Figures {
-    /// Measures what `chosen` names, everything if it names nothing; the demo too where its folder is
-    /// given.
+    /// Measures what `chosen` names, one by one or as a group; everything if it names nothing; the demo
+    /// too where its folder is given.
     ///
     /// # Errors
     /// When something does not run, or has an unknown name.
     pub fn measure(chosen: &[String], demo: Option<&Path>) -> Result<Self> {
-        for name in chosen {
-            let known = PARTS.iter().any(|(part, _)| part == name);
-            ensure!(known, "there is no benchmark {name}: choose of {}", names());
+        for wanted in chosen {
+            let known = PARTS
+                .iter()
+                .any(|(name, group, _)| name == wanted || group == wanted);
+            ensure!(
+                known,
+                "there is no benchmark {wanted}: choose of {}",
+                names()
+            );
         }
         let mut rows = Vec::new();
-        for (name, measure) in PARTS {
-            if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+        for (name, group, measure) in PARTS {
+            if chosen.is_empty() || chosen.iter().any(|one| one == name || one == group) {
                 rows.extend(measure()?);
             }
         }

@@ -79,21 +79,37 @@ impl Central {
     /// # Errors
     /// When it does not come up.
     pub fn start(&mut self) -> Result<()> {
-        let places = ["sync.addr", "admin.addr"].map(|name| self.data().join(name));
-        for place in &places {
+        self.launch()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts it and waits for nothing; the line still leads to where it was.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn launch(&mut self) -> Result<()> {
+        for name in ["sync.addr", "admin.addr"] {
             // Left by a kill; absent after an orderly end and before the first start.
-            drop(fs::remove_file(place));
+            drop(fs::remove_file(self.data().join(name)));
         }
         let mut command = command(&self.program);
         command.arg("--config").arg(self.settings()).arg("serve");
-        let mut daemon = Daemon::start("central", command, &self.log())?;
-        let [sync, _] = &places;
+        self.daemon = Some(Daemon::start("central", command, &self.log())?);
+        Ok(())
+    }
+
+    /// Waits until a launched central listens and leads the line to it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        let sync = self.data().join("sync.addr");
+        let daemon = self.daemon()?;
         let address = wait_for("central to listen", READY_WITHIN, || {
             daemon.ensure_running()?;
-            Ok(written_address(sync))
+            Ok(written_address(&sync))
         })?;
         self.line.lead_to(address);
-        self.daemon = Some(daemon);
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub mod central;
 pub mod clock;
 pub mod day;
 pub mod environment;
+pub mod flips;
+pub mod kills;
 pub mod leak;
 pub mod line;
 pub mod port;

@@ -118,6 +118,24 @@ impl Scene {
     }
 }
 
+/// Makes a temporary folder in memory where the system has one (`/dev/shm`), for what is written often
+/// and whose durability nobody asks for.
+///
+/// # Errors
+/// When no folder can be made.
+pub fn memory(name: &str) -> Result<TempDir> {
+    let prefix = format!("tillbind-{name}-");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        return builder
+            .tempdir_in(memory)
+            .context("no folder can be made in /dev/shm");
+    }
+    builder.tempdir().context("no temporary folder can be made")
+}
+
 /// Plays a test in a scene of its own; if it fails, shows the ends of all logs and keeps the folder.
 ///
 /// # Errors

@@ -163,17 +163,36 @@ impl Terminal {
     /// # Errors
     /// When it does not come up.
     pub fn start(&mut self) -> Result<()> {
-        let place = self.data().join("api.addr");
+        self.launch()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts the agent and waits for nothing.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn launch(&mut self) -> Result<()> {
         // Left by a kill; absent after an orderly end and before the first start.
-        drop(fs::remove_file(&place));
+        drop(fs::remove_file(self.written_api()));
+        self.api = None;
         let mut command = command(&self.program);
         command.arg("--config").arg(self.settings()).arg("run");
-        let mut daemon = Daemon::start("tillbind", command, &self.log())?;
-        self.api = Some(wait_for("the till's API", READY_WITHIN, || {
+        self.daemon = Some(Daemon::start("tillbind", command, &self.log())?);
+        Ok(())
+    }
+
+    /// Waits until the API of a launched agent answers.
+    ///
+    /// # Errors
+    /// When the agent does not come up.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        let place = self.written_api();
+        let daemon = self.daemon()?;
+        let address = wait_for("the till's API", READY_WITHIN, || {
             daemon.ensure_running()?;
             Ok(written_address(&place))
-        })?);
-        self.daemon = Some(daemon);
+        })?;
+        self.api = Some(address);
         let api = self.api()?;
         wait_for("the till's status", READY_WITHIN, || {
             Ok(api
@@ -182,6 +201,10 @@ impl Terminal {
                 .filter(|reply| reply.status == 200)
                 .map(|_| ()))
         })
+    }
+
+    fn written_api(&self) -> PathBuf {
+        self.data().join("api.addr")
     }
 
     /// Kills the agent as a power switch would.

@@ -125,3 +125,40 @@ async fn an_identity_that_root_made_belongs_to_the_owner_of_the_data_directory()
     assert_eq!(fs::metadata(path_in(dir.path())).unwrap().uid(), DAEMON);
     assert_eq!(fs::metadata(dir.path().join(DIR)).unwrap().uid(), DAEMON);
 }
+
+fn identity() -> Identity {
+    Identity {
+        terminal: TerminalId::new("t1").unwrap(),
+        store: StoreId::new("S001").unwrap(),
+        workstation: WorkstationId::new("1").unwrap(),
+        url: "https://hq.example:7443".into(),
+        certificate_pem: "certificate".into(),
+        ca_pem: "ca".into(),
+        key_pem: Zeroizing::new("key".into()),
+    }
+}
+
+#[test]
+fn no_flipped_bit_makes_another_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    identity().store(dir.path()).unwrap();
+    let whole = fs::read(path_in(dir.path())).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut bad = whole.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        fs::write(path_in(dir.path()), bad).unwrap();
+        match Identity::load(dir.path()) {
+            Ok(found) => assert_eq!(found, Some(identity()), "bit {bit}"),
+            Err(error) => assert!(error.to_string().contains("enrol"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn an_identity_from_before_the_checksum_is_still_one() {
+    let dir = tempfile::tempdir().unwrap();
+    identity().store(dir.path()).unwrap();
+    let former = serde_json::to_vec(&identity()).unwrap();
+    fs::write(path_in(dir.path()), former).unwrap();
+    assert_eq!(Identity::load(dir.path()).unwrap(), Some(identity()));
+}

@@ -17,14 +17,14 @@ pub struct Note {
 }
 
 impl Note {
-    fn encode(key: &[u8], value: &[u8]) -> Vec<u8> {
+    pub(crate) fn encode(key: &[u8], value: &[u8]) -> Vec<u8> {
         let mut text = (key.len() as u64).to_le_bytes().to_vec();
         text.extend_from_slice(key);
         text.extend_from_slice(value);
         text
     }
 
-    fn decode(text: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(text: &[u8]) -> Option<Self> {
         let (length, rest) = text.split_first_chunk::<8>()?;
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
         let (key, value) = rest.split_at_checked(length)?;

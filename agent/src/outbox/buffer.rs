@@ -58,7 +58,7 @@ impl Entry {
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut value = Vec::with_capacity(HEAD_BYTES + EVENT_BYTES);
         match self {
             Self::Event { mark, class, at } => {
@@ -79,7 +79,7 @@ impl Entry {
         value
     }
 
-    fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
+    pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
         let seq = Seq(u64::from_be_bytes(key.try_into().ok()?));
         let (head, rest) = value.split_first_chunk::<HEAD_BYTES>()?;
         let (tag, chain) = head.split_first()?;

@@ -182,6 +182,16 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, LineError> {
     Ok(body)
 }
 
+/// Reads an answer's body as an exchange would.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_answer(packed: bool, body: &[u8]) -> Option<ExchangeResponse> {
+    if packed {
+        read(&unpack(body).ok()?).ok()
+    } else {
+        read(body).ok()
+    }
+}
+
 fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, LineError> {
     serde_json::from_slice(body).map_err(|e| LineError::Malformed(e.to_string()))
 }

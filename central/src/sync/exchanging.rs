@@ -121,7 +121,7 @@ async fn read(
     Ok(request)
 }
 
-fn check(request: &ExchangeRequest) -> Result<(), Refused> {
+pub(super) fn check(request: &ExchangeRequest) -> Result<(), Refused> {
     if !(MIN..=CURRENT).contains(&request.v) {
         return Err(Refused::Version(request.v));
     }

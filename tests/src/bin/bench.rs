@@ -7,24 +7,32 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use tillbind_tests::bench::Figures;
+use tillbind_tests::bench::{Figures, hold};
 use tillbind_tests::environment;
 
 /// Measures the product against its peers and limits.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Arguments {
-    /// What to measure: footprint, accept, tap, wire, intake, drain, flood; everything, written down, unless
-    /// something is named.
+    /// What to measure, by name or by group, as in `outbox`; everything, written down, unless something
+    /// is named.
     names: Vec<String>,
 
     /// Plays the demo too and writes down how long it took.
     #[arg(long)]
     demo: bool,
+
+    /// Opens the outbox in this folder, tells what it takes, and drains it when told to: the process
+    /// that `waiting` looks at.
+    #[arg(long, hide = true)]
+    hold: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(folder) = &arguments.hold {
+        return hold(folder, &mut std::io::stdin().lock(), &mut std::io::stdout());
+    }
     let project = environment::project()?;
     let demo: Option<PathBuf> = arguments.demo.then(|| project.join("build/demo"));
     let results = Figures::measure(&arguments.names, demo.as_deref())?.markdown()?;

@@ -3,6 +3,9 @@
 mod arrows;
 mod bad_input;
 mod contract;
+mod flips;
+mod full_disk;
+mod kills;
 mod personal_data;
 mod printing_clients;
 mod real_samples;
