@@ -379,7 +379,7 @@ async fn send_until_taken(
     let mut told_off = 0;
     loop {
         let response = service.try_post(client, exchange::PATH, &request).await?;
-        let answer: exchange::ExchangeResponse = taken(response).await;
+        let answer: ExchangeResponse = taken(response).await;
         match answer.verdict {
             Verdict::Ok => {
                 assert_eq!(answer.acked, till.head());

@@ -453,10 +453,8 @@ async fn requests_are_packed_with_headquarters_dictionary_until_it_has_lost_it()
     eventually(|| packed_with().first().copied()).await;
     assert_eq!(packed_with()[0], id);
 
-    let mut held = central.held.lock().unwrap();
-    held.dictionary = None;
-    held.packed_with.clear();
-    drop(held);
+    central.held.lock().unwrap().dictionary = None;
+    central.held.lock().unwrap().packed_with.clear();
     eventually(|| packed_with().contains(&0).then_some(())).await;
     let (status, _) = daemon.post("/v1/transactions", &sale("7")).await;
     assert_eq!(status, StatusCode::ACCEPTED);

@@ -143,7 +143,14 @@ impl Line {
                 is_known: true,
                 message,
             },
-            error => error,
+            error @ (LineError::Unreachable(_)
+            | LineError::Refused(_)
+            | LineError::Version { .. }
+            | LineError::TooLarge(_)
+            | LineError::Dictionary { .. }
+            | LineError::Http { .. }
+            | LineError::Malformed(_)
+            | LineError::Request(_)) => error,
         })
     }
 }

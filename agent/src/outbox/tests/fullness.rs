@@ -16,8 +16,11 @@ fn wait(outbox: &Outbox, record: Vec<u8>) -> Result<Mark, AppendError> {
     outbox.append(record).wait()
 }
 
+/// First and last place, and the reason.
+type GapTold = (u64, u64, String);
+
 /// Everything that waits: events, and gaps with their reasons.
-fn drained(outbox: &Outbox) -> (Vec<Vec<u8>>, Vec<(u64, u64, String)>) {
+fn drained(outbox: &Outbox) -> (Vec<Vec<u8>>, Vec<GapTold>) {
     let (mut events, mut gaps) = (Vec::new(), Vec::new());
     let mut after = outbox.acked().seq;
     loop {
