@@ -27,7 +27,10 @@ fn main() -> Result<ExitCode> {
     };
     let watch = Stopwatch::start();
     let tally = run(&plan, |line| println!("{line}"))?;
-    println!("{tally}\nall of it took {:.0} s", watch.elapsed().as_secs_f64());
+    println!(
+        "{tally}\nall of it took {:.0} s",
+        watch.elapsed().as_secs_f64()
+    );
     tally.verdict()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,7 @@ use crate::clock::Stopwatch;
 /// Cuts that share their recordings.
 const CUTS_A_ROUND: u32 = 125;
 /// One cut of so many is in the daemon, which takes longer to come up than the outbox.
-const AGENT_EVERY: u32 = 5;
+const AGENT_EVERY: usize = 5;
 /// One recovery of so many is cut in its turn.
 const NESTED_EVERY: u32 = 4;
 /// A recovery of a recovery of a recovery is as deep as it goes.
@@ -105,7 +105,10 @@ impl Tally {
             self.refused
         );
         ensure!(self.promised > 0, "nothing was ever promised");
-        for (what, seen) in [("sled's bare flush()", self.control), ("a drive that lies", self.lies)] {
+        for (what, seen) in [
+            ("sled's bare flush()", self.control),
+            ("a drive that lies", self.lies),
+        ] {
             ensure!(
                 seen.caught * 10 >= seen.trials * 9,
                 "the rig is wrong: it caught {what} in {} of {} trials alone",
@@ -153,9 +156,7 @@ pub fn run(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Tally> {
     let kit = Kit::gather(dir.path())?;
     tell(&format!(
         "seed {}, {} cuts; processor: {:?}; images are verified by booting a machine on them",
-        plan.seed,
-        plan.cuts,
-        kit.processor
+        plan.seed, plan.cuts, kit.processor
     ));
     let bench_dir = dir.path().join("bench");
     let mut campaign = Campaign {
@@ -287,18 +288,25 @@ impl Campaign<'_> {
             lies: false,
         };
         let at = round.outbox.entries.len();
-        let kind = (Workload::Outbox, Phase::Append);
+        let mut words = round.outbox.words.iter().rev();
+        let phase = words.find_map(|heard| {
+            if let Word::Phase(phase) = heard.word {
+                Some(phase)
+            } else {
+                None
+            }
+        });
+        let kind = (Workload::Outbox, phase.unwrap_or(Phase::StartUp));
         let trial = Trial::cut(&round.outbox, &nothing, kind, at, pulled);
         self.examine(&trial, Some(&round.outbox), 0, tell)?;
         let goal = (self.tally.all() + CUTS_A_ROUND).min(self.plan.cuts);
-        let mut turn = 0;
+        let mut turns = [0; 2];
         while self.tally.all() < goal {
-            turn += 1;
-            let which = usize::from(turn % AGENT_EVERY == 0);
+            let which = usize::from(turns[1] * (AGENT_EVERY - 1) < turns[0]);
             let (workload, recording) = works[which];
             let phases = stretches[which].phases();
-            let turn_of_it = if which == 1 { turn / AGENT_EVERY } else { turn };
-            let phase = phases[turn_of_it as usize % phases.len()];
+            let phase = phases[turns[which] % phases.len()];
+            turns[which] += 1;
             let Some(at) = stretches[which].draw(phase, &mut self.rng) else {
                 continue;
             };
@@ -319,10 +327,11 @@ impl Campaign<'_> {
         let outcome = self.bench.examine(trial)?;
         self.count(trial, &outcome);
         if !outcome.faults.is_empty() {
-            let dir = self
-                .plan
-                .failures
-                .join(format!("seed-{}-cut-{}", self.plan.seed, self.tally.all()));
+            let dir = self.plan.failures.join(format!(
+                "seed-{}-cut-{}",
+                self.plan.seed,
+                self.tally.all()
+            ));
             trial.keep(&dir, &outcome.faults, recording)?;
             tell(&format!(
                 "FAILED: {}\n  {}\n  kept in {}; `./dev powercut look {}` comes up on it again",
@@ -333,7 +342,10 @@ impl Campaign<'_> {
             ));
         }
         for alarm in &outcome.alarms {
-            tell(&format!("damage reported, nothing missing: {}\n  {alarm}", trial.story));
+            tell(&format!(
+                "damage reported, nothing missing: {}\n  {alarm}",
+                trial.story
+            ));
         }
         if depth < DEPTH_MAX
             && self.tally.all() < self.plan.cuts
@@ -369,8 +381,10 @@ impl Campaign<'_> {
             (Workload::Outbox, &round.outbox, LIES_A_ROUND, true),
         ] {
             for _ in 0..trials {
-                // In the second half, where much has been promised.
-                let end = recording.entries.len();
+                // In the second half, where much has been promised, and before the disk is let go.
+                let mut promises = recording.words.iter().rev();
+                let last = promises.find(|heard| matches!(heard.word, Word::Kept { .. }));
+                let end = last.map_or(0, |heard| heard.at);
                 let at = self.rng.usize(end / 2..=end);
                 let coin = Coin {
                     lies,

@@ -157,10 +157,7 @@ fn pack(dir: &Path, modules: &Path) -> Result<Vec<u8>> {
         archive.copy(&format!("bin/{name}"), &slim)?;
     }
     for library in libraries {
-        archive.copy(
-            library.to_string_lossy().trim_start_matches('/'),
-            &library,
-        )?;
+        archive.copy(library.to_string_lossy().trim_start_matches('/'), &library)?;
     }
     Ok(archive.finish())
 }
@@ -221,7 +218,11 @@ fn module(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
 fn unpacked(module: &Path) -> Result<Vec<u8>> {
     if module.extension().is_some_and(|ending| ending == "xz") {
         let output = Command::new(found("xz")?).arg("-dc").arg(module).output()?;
-        ensure!(output.status.success(), "cannot unpack {}", module.display());
+        ensure!(
+            output.status.success(),
+            "cannot unpack {}",
+            module.display()
+        );
         return Ok(output.stdout);
     }
     Ok(fs::read(module)?)
@@ -231,7 +232,14 @@ fn empty_disk(dir: &Path) -> Result<Image> {
     let path = dir.join("empty.ext4");
     fs::File::create(&path)?.set_len(DISK_BYTES)?;
     let mut format = command(&found("mkfs.ext4")?);
-    format.args(["-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"]);
+    format.args([
+        "-q",
+        "-F",
+        "-b",
+        "4096",
+        "-E",
+        "lazy_itable_init=0,lazy_journal_init=0",
+    ]);
     format.arg(&path);
     run(format)?.success()?;
     Image::read(&path).context("cannot read the empty disk")

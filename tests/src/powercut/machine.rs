@@ -76,7 +76,13 @@ impl Machine {
         let listener = UnixListener::bind(&port_socket)?;
         let mut qemu = command(&kit.qemu);
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none"]);
-        qemu.args(["-no-reboot", "-machine", "q35", "-cpu", "max,-arch-capabilities"]);
+        qemu.args([
+            "-no-reboot",
+            "-machine",
+            "q35",
+            "-cpu",
+            "max,-arch-capabilities",
+        ]);
         qemu.args(["-m", "768", "-smp", "2"]);
         qemu.args([
             "-accel",
@@ -87,18 +93,20 @@ impl Machine {
         ]);
         qemu.arg("-kernel").arg(&kit.kernel);
         qemu.arg("-initrd").arg(&kit.system);
-        qemu.args(["-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on"]);
-        qemu.arg("-serial").arg(format!("file:{}", console.display()));
+        qemu.args([
+            "-append",
+            "console=ttyS0 quiet panic=-1 random.trust_cpu=on",
+        ]);
+        qemu.arg("-serial")
+            .arg(format!("file:{}", console.display()));
         qemu.arg("-blockdev").arg(format!(
             "driver=nbd,node-name=disk,server.type=unix,server.path={}",
             drive_socket.display()
         ));
         qemu.args(["-device", "virtio-blk-pci,drive=disk"]);
         qemu.args(["-device", "virtio-serial-pci"]);
-        qemu.arg("-chardev").arg(format!(
-            "socket,id=port,path={}",
-            port_socket.display()
-        ));
+        qemu.arg("-chardev")
+            .arg(format!("socket,id=port,path={}", port_socket.display()));
         qemu.args(["-device", "virtserialport,chardev=port,name=powercut"]);
         let daemon = Daemon::start("qemu", qemu, &log)?;
         let (sender, words) = mpsc::channel();
@@ -108,7 +116,9 @@ impl Machine {
         thread::spawn(move || {
             // A machine whose plug was pulled ends in the middle of a word.
             for line in BufReader::new(stream).lines() {
-                let Some(word) = line.ok().and_then(|l| serde_json::from_str::<Word>(&l).ok())
+                let Some(word) = line
+                    .ok()
+                    .and_then(|l| serde_json::from_str::<Word>(&l).ok())
                 else {
                     break;
                 };
@@ -175,6 +185,11 @@ impl Machine {
         self.tape.change(disk)
     }
 
+    /// Tells whether the machine read anything from the disk that is in.
+    pub(super) fn has_read(&self) -> bool {
+        self.tape.was_read()
+    }
+
     /// Returns what happened to the disk so far.
     pub(super) fn recording(&self) -> Recording {
         self.tape.end()
@@ -203,14 +218,17 @@ fn tail(path: &Path) -> String {
 /// Waits for the machine to take its end of the port.
 fn accept(listener: &UnixListener, log: &Path) -> Result<(UnixStream, UnixStream)> {
     listener.set_nonblocking(true)?;
-    let stream = crate::clock::wait_for("QEMU to come up", Duration::from_secs(60), || {
-        match listener.accept() {
-            Ok((stream, _)) => Ok(Some(stream)),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
-            Err(e) => Err(e.into()),
-        }
-    })
-    .with_context(|| tail(log))?;
+    let stream =
+        crate::clock::wait_for(
+            "QEMU to come up",
+            Duration::from_secs(60),
+            || match listener.accept() {
+                Ok((stream, _)) => Ok(Some(stream)),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
+                Err(e) => Err(e.into()),
+            },
+        )
+        .with_context(|| tail(log))?;
     stream.set_nonblocking(false)?;
     Ok((stream.try_clone()?, stream))
 }

@@ -34,6 +34,8 @@ pub(super) struct Recording {
 struct Running {
     /// The disk as the machine sees it: cache included.
     image: Image,
+    /// Reads since the disk was put in.
+    reads: usize,
     recording: Recording,
 }
 
@@ -46,6 +48,7 @@ impl Tape {
     pub(super) fn new(disk: Image) -> Self {
         Self(Arc::new(Mutex::new(Running {
             image: disk.clone(),
+            reads: 0,
             recording: empty(disk),
         })))
     }
@@ -58,6 +61,7 @@ impl Tape {
     pub(super) fn change(&self, disk: Image) -> Recording {
         let mut running = self.lock();
         running.image = disk.clone();
+        running.reads = 0;
         std::mem::replace(&mut running.recording, empty(disk))
     }
 
@@ -76,9 +80,15 @@ impl Tape {
         self.lock().recording.entries.len()
     }
 
+    /// Tells whether the machine read anything from the disk that is in.
+    pub(super) fn was_read(&self) -> bool {
+        self.lock().reads > 0
+    }
+
     /// Reads as the machine does; says whether there is such a place.
     pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> bool {
-        let running = self.lock();
+        let mut running = self.lock();
+        running.reads += 1;
         let holds = running.image.holds(offset, bytes.len());
         if holds {
             running.image.get(offset, bytes);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::disk_log::{self, Coin};
@@ -87,7 +87,12 @@ impl Trial {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn keep(&self, dir: &Path, faults: &[String], recording: Option<&Recording>) -> Result<()> {
+    pub(super) fn keep(
+        &self,
+        dir: &Path,
+        faults: &[String],
+        recording: Option<&Recording>,
+    ) -> Result<()> {
         fs::create_dir_all(dir)?;
         self.disk.write(&dir.join("disk.img"))?;
         let kept = Kept {
@@ -190,9 +195,15 @@ impl<'a> Bench<'a> {
                     faults.extend(ledger.faults(&found));
                     alarms.append(&mut found.damages);
                 }
+                Word::Gap {
+                    from,
+                    until,
+                    reason,
+                } => alarms.push(format!("gap from {from} to {until}: {reason}")),
                 Word::Disorder(what) => faults.push(format!("disorder: {what}")),
                 Word::Refused(what) => faults.push(format!("refused: {what}")),
                 Word::Done { released } => {
+                    ensure!(machine.has_read(), "the machine did not look at its disk");
                     if listed.is_empty() && faults.is_empty() {
                         faults.push("refused: the machine told nothing".to_owned());
                     }
@@ -218,8 +229,7 @@ impl<'a> Bench<'a> {
                 | Word::Forking { .. }
                 | Word::Forked { .. }
                 | Word::Opened { .. }
-                | Word::Held { .. }
-                | Word::Gap { .. } => {}
+                | Word::Held { .. } => {}
             }
         }
     }

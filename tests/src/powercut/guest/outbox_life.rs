@@ -41,7 +41,10 @@ fn open(port: &mut Port, rng: &mut fastrand::Rng) -> Result<Outbox> {
     let watch = Stopwatch::start();
     let config = OutboxConfig {
         segment_bytes: SEGMENT_BYTES_MIN,
-        ..OutboxConfig::new(Path::new(DISK).join("outbox"), Arc::new(move || watch.elapsed()))
+        ..OutboxConfig::new(
+            Path::new(DISK).join("outbox"),
+            Arc::new(move || watch.elapsed()),
+        )
     };
     let random = random(rng.u64(..));
     let vault = Vault::from_key([7; 32], random.clone());

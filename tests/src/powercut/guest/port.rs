@@ -28,7 +28,9 @@ pub(super) struct Port {
 impl Port {
     pub(super) fn open() -> Result<Self> {
         let path = crate::clock::wait_for("the port", std::time::Duration::from_secs(20), || {
-            Ok(DEVICES.iter().find(|path| std::path::Path::new(path).exists()))
+            Ok(DEVICES
+                .iter()
+                .find(|path| std::path::Path::new(path).exists()))
         })?;
         let file = OpenOptions::new()
             .read(true)
