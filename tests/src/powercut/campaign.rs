@@ -386,9 +386,12 @@ impl Campaign<'_> {
                 let last = promises.find(|heard| matches!(heard.word, Word::Kept { .. }));
                 let end = last.map_or(0, |heard| heard.at);
                 let at = self.rng.usize(end / 2..=end);
+                // A fair coin: one that keeps everything would make an honest drive of any.
                 let coin = Coin {
+                    seed: self.rng.u64(..),
+                    keep_per_mille: 500,
+                    tears: false,
                     lies,
-                    ..Coin::draw(&mut self.rng)
                 };
                 let kind = (workload, Phase::Append);
                 let trial = Trial::cut(recording, &Ledger::default(), kind, at, coin);

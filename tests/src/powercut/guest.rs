@@ -54,9 +54,8 @@ pub fn serve() -> Result<()> {
         if let Some(what) = refused {
             port.say(Word::Refused(what))?;
         }
-        port.say(Word::Done {
-            released: release(&mut port)?,
-        })?;
+        let released = release(&mut port)?;
+        port.say(Word::Done { released })?;
     }
 }
 
