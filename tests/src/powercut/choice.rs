@@ -21,10 +21,10 @@ impl Stretches {
                 let earlier = recording.words[..index].iter().rev();
                 let before = earlier.map(|h| h.at).find(|at| *at < heard.at);
                 stretches.add(Phase::SegmentChange, before.unwrap_or(0), heard.at);
-            } else if let Word::Phase(phase) = heard.word {
-                if let Some((former, from)) = present.replace((phase, heard.at)) {
-                    stretches.add(former, from, heard.at);
-                }
+            } else if let Word::Phase(phase) = heard.word
+                && let Some((former, from)) = present.replace((phase, heard.at))
+            {
+                stretches.add(former, from, heard.at);
             }
         }
         if let Some((last, from)) = present {

@@ -139,7 +139,7 @@ pub(super) fn check(port: &mut Port, seed: u64) -> Result<()> {
     for number in first..first + 3 {
         agent.accept(port, number)?;
     }
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         agent.stop()?;
     } else {
         agent.daemon.kill()?;
