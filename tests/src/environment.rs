@@ -11,6 +11,8 @@ pub const SAMPLES: &str = "TILLBIND_SAMPLES";
 pub const BIN_DIR: &str = "TILLBIND_BIN_DIR";
 /// Names the folder of the independent clients; without it `build/clients` in the project.
 pub const CLIENTS: &str = "TILLBIND_CLIENTS";
+/// Set to `tcg`, has the virtual machines of the power cuts do without KVM.
+pub const ACCEL: &str = "TILLBIND_ACCEL";
 /// Set to anything, keeps the folders of scenes that went well, too.
 pub const KEEP: &str = "TILLBIND_KEEP";
 

@@ -1,7 +1,7 @@
 //! What only makes sense across the crates: end-to-end tests, the simulation, benchmarks, the demo.
 //!
-//! [`sim`] steps the machines by fake time in one process. All else here is whole houses: real
-//! processes, real ports, real databases.
+//! [`sim`] steps the machines by fake time in one process, [`powercut`] cuts the power of a virtual
+//! machine. All else here is whole houses: real processes, real ports, real databases.
 //!
 //! A [`scene::Scene`] owns a folder in which a [`central::Central`] and any number of
 //! [`terminal::Terminal`]s live, each a process of its own that can be killed at any time. Between
@@ -27,6 +27,7 @@ pub mod line;
 pub mod port;
 pub mod poslog;
 pub mod postgres;
+pub mod powercut;
 pub mod printer;
 pub mod process;
 pub mod receipt;
