@@ -25,8 +25,6 @@ pub enum Fault {
     ForkLeavesBehind,
     /// The new epoch does not say which one it left.
     ForkUntold,
-    /// A second fork that does not come to its end makes the terminal forget the first.
-    OneForkNote,
     /// A verdict that became durable just before a crash is not looked up at the start.
     VerdictForgotten,
     /// After a start of the machine the wall clock is believed though it was another when noted.
@@ -37,7 +35,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::AnswersBeforeSync,
         Self::ForgetsTooMuch,
         Self::AnswersBeforeCommit,
@@ -49,7 +47,6 @@ impl Fault {
         Self::IgnoresFork,
         Self::ForkLeavesBehind,
         Self::ForkUntold,
-        Self::OneForkNote,
         Self::VerdictForgotten,
         Self::BatteryUnnoted,
         Self::TrustsWallClock,

@@ -22,6 +22,11 @@ const BACKUPS: usize = 3;
 /// a refusal's delay and a held poll after each other, with every page and batch of a run behind them.
 pub const REST_WITHIN: Duration = Duration::from_secs(900);
 
+/// How long rest is watched, and how many requests a terminal may make meanwhile: polls that are held for
+/// 25 seconds each.
+const REST_WATCHED: Duration = Duration::from_secs(100);
+const REST_REQUESTS: u64 = 8;
+
 /// How rough a run is. Shares are per mille.
 #[derive(Debug, Clone, Copy)]
 pub struct WorldConfig {
@@ -141,6 +146,8 @@ pub struct World {
     central_backup: Option<Backup>,
     transitions_left: u32,
     healed_at: Option<Duration>,
+    /// Since when all is at rest, and how many requests there had been.
+    resting: Option<(Duration, u64)>,
     restores: u32,
 }
 
@@ -184,6 +191,7 @@ impl World {
             central_backup: None,
             transitions_left: config.transitions,
             healed_at: None,
+            resting: None,
             restores: 0,
         }
     }
@@ -257,8 +265,22 @@ impl World {
             return true;
         };
         if self.is_at_rest() {
+            let seen = (self.stage.now, self.central.exchanges);
+            let (since, exchanges) = *self.resting.get_or_insert(seen);
+            if self.stage.now - since < REST_WATCHED {
+                self.stage
+                    .after(Duration::from_secs(1), Happening::Transition);
+                return true;
+            }
+            let asked = self.central.exchanges - exchanges;
+            if asked > REST_REQUESTS * self.terminals.len() as u64 {
+                let what =
+                    format!("{asked} requests in {REST_WATCHED:?} in which nothing happened");
+                self.stage.break_promise(Promise::ComesToRest, what);
+            }
             return false;
         }
+        self.resting = None;
         if self.stage.now - healed_at > REST_WITHIN {
             let what = self.unrest();
             self.stage.break_promise(Promise::ComesToRest, what);

@@ -366,9 +366,6 @@ impl Run {
                     epoch: site.disk.epoch,
                     at,
                 };
-                if site.stage.has(Fault::OneForkNote) {
-                    site.disk.notes.forks.clear();
-                }
                 let epoch = forked_epoch(fork.epoch, at);
                 site.disk.notes.forks.insert(epoch, fork);
                 self.uplink.forking = Some(fork);
