@@ -1,281 +1,356 @@
-//! A terminal as the simulation has it: durable state that survives a crash, and the machines that
-//! do not.
+//! A terminal: its disk and clocks, which outlast a crash, and its process, which does not.
+//!
+//! The process is the agent's shells, step by step: [`uplink`] as `agent::uplink`, [`writer`] as the
+//! outbox's writer thread, [`owner`] as the owner of the state and the writer of its notes. Each step has
+//! its own duration, and each is a place to die, before or after what it does to the disk.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+mod owner;
+mod request;
+mod uplink;
+mod writer;
 
-use serde_json::value::RawValue;
-use tillbind_protocol::chain::{Mark, forked_epoch};
-use tillbind_protocol::exchange::{
-    Batch, CURRENT, ExchangeRequest, ExchangeResponse, Fork, GapNotice, Hello, Verdict,
-};
-use tillbind_protocol::ids::{Epoch, Seq};
-use tillbind_protocol::replica::{Change, Cursor, PageVerdict, ReplicaCursor};
-use tillbind_protocol::uplink::{Action, Outcome, Uplink, UplinkConfig, Wake};
+use std::time::{Duration, Instant};
 
-/// What is on a terminal's disk.
-#[derive(Debug, Clone)]
-pub(super) struct Disk {
-    pub(super) epoch: Epoch,
+use tillbind_protocol::chain::Mark;
+use tillbind_protocol::clock::Uptime;
+use tillbind_protocol::exchange::CURRENT;
+
+use super::disk::Disk;
+use super::record::Class;
+use super::record::Wish;
+use super::stage::{Due, Happening, Stage, Word};
+use super::timepiece::Timepiece;
+use owner::Owner;
+use uplink::Shell;
+use writer::Writer;
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Killed: what was written is kept.
+    Kill,
+    /// The power went: what was not synced may be lost.
+    PowerCut,
+}
+
+/// What a step works on besides the process itself.
+pub(super) struct Site<'s> {
+    pub(super) who: usize,
+    pub(super) life: u32,
+    pub(super) identity: usize,
+    pub(super) machine: &'s str,
+    pub(super) version: u16,
+    pub(super) disk: &'s mut Disk,
+    pub(super) timepiece: &'s Timepiece,
+    pub(super) stage: &'s mut Stage,
+}
+
+impl Site<'_> {
+    fn monotonic(&self) -> Instant {
+        self.timepiece.monotonic(self.stage.now)
+    }
+
+    fn uptime(&self) -> Uptime {
+        self.timepiece.uptime(self.stage.now)
+    }
+
+    fn wall_ms(&self) -> i64 {
+        self.timepiece.wall_ms(self.stage.now)
+    }
+
+    /// Lets a step come due after about so long.
+    fn begin(&mut self, due: Due, typical: Duration) {
+        let pause = self.stage.chance.lasts(typical);
+        let (who, life) = (self.who, self.life);
+        self.stage
+            .after(pause, Happening::Terminal { who, life, due });
+    }
+}
+
+/// What the outbox shows of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
     pub(super) acked: Mark,
-    /// Events still held, with the marks after them.
-    pub(super) events: Vec<(Mark, String)>,
-    pub(super) forked_from: Option<Fork>,
-    pub(super) cursor: Cursor,
-    pub(super) members: BTreeMap<String, i64>,
+    pub(super) appended: Mark,
+    /// The newest that can be read: what its watchers are told.
+    pub(super) readable: Mark,
 }
 
-impl Disk {
-    pub(super) fn new(epoch: Epoch) -> Self {
-        Self {
-            epoch,
-            acked: Mark::genesis(epoch),
-            events: Vec::new(),
-            forked_from: None,
-            cursor: Cursor::default(),
-            members: BTreeMap::new(),
-        }
-    }
-
-    pub(super) fn head(&self) -> Mark {
-        self.events.last().map_or(self.acked, |(mark, _)| *mark)
-    }
-
-    fn oldest(&self) -> Seq {
-        self.events
-            .first()
-            .map_or(self.head().seq.next(), |(mark, _)| mark.seq)
-    }
-
-    fn mark_at(&self, seq: Seq) -> Option<Mark> {
-        if seq == self.acked.seq {
-            return Some(self.acked);
-        }
-        self.events
-            .iter()
-            .map(|(mark, _)| *mark)
-            .find(|mark| mark.seq == seq)
-    }
-
-    fn append(&mut self, record: String) {
-        let mark = self.head().next(record.as_bytes());
-        self.events.push((mark, record));
-    }
-
-    fn acknowledge(&mut self, mark: Mark) {
-        assert_eq!(
-            self.mark_at(mark.seq),
-            Some(mark),
-            "acknowledged what differs here"
-        );
-        self.acked = mark;
-        self.events.retain(|(held, _)| held.seq > mark.seq);
-    }
-
-    /// Moves everything from `at` on into a new epoch.
-    fn fork(&mut self, at: Seq) {
-        let moved: Vec<String> = self
-            .events
-            .drain(..)
-            .filter(|(m, _)| m.seq >= at)
-            .map(|(_, r)| r)
-            .collect();
-        let fork = Fork {
-            epoch: self.epoch,
-            at,
-        };
-        self.epoch = forked_epoch(self.epoch, at);
-        self.acked = Mark::genesis(self.epoch);
-        self.forked_from = Some(fork);
-        moved.into_iter().for_each(|record| self.append(record));
-    }
+/// The process.
+#[derive(Debug)]
+struct Run {
+    outbox: Shown,
+    writer: Writer,
+    owner: Owner,
+    uplink: Shell,
 }
 
-/// A terminal: its disk and the machines of its present run.
+/// A terminal.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    /// The identity that its certificate names. A clone shares its original's.
+    /// Whom its certificate names. A clone shares its original's.
     pub(super) identity: usize,
     pub(super) machine: String,
     pub(super) disk: Disk,
-    uplink: Uplink,
-    cursor: ReplicaCursor,
-    said_hello: bool,
-    gap: Option<(Seq, Seq)>,
-    /// The request under way; answers to any other are dropped, as a closed connection would.
-    pub(super) under_way: Option<u64>,
+    pub(super) timepiece: Timepiece,
+    /// The version of the protocol that the installed agent speaks.
+    pub(super) version: u16,
+    life: u32,
+    run: Option<Run>,
+    asleep_until: Duration,
     pub(super) refused: bool,
     pub(super) forks: u32,
+    pub(super) crashes: u32,
 }
 
 impl Terminal {
-    pub(super) fn boot(identity: usize, machine: String, disk: Disk) -> Self {
+    /// A machine that is off.
+    pub(super) fn new(identity: usize, machine: String, disk: Disk, timepiece: Timepiece) -> Self {
         Self {
             identity,
             machine,
-            uplink: Uplink::new(UplinkConfig::default(), disk.acked, disk.head()),
-            cursor: ReplicaCursor::new(disk.cursor.clone()),
             disk,
-            said_hello: false,
-            gap: None,
-            under_way: None,
+            timepiece,
+            version: CURRENT,
+            life: 0,
+            run: None,
+            asleep_until: Duration::ZERO,
             refused: false,
             forks: 0,
+            crashes: 0,
         }
     }
 
-    /// Pulls the plug and starts again: the machines are gone, the disk stays.
-    pub(super) fn crash(&mut self) {
+    /// Starts the process.
+    pub(super) fn boot(&mut self, who: usize, stage: &mut Stage) {
+        self.life += 1;
+        let life = self.life;
+        let pause = stage.chance.lasts(Duration::from_millis(300));
+        let due = Due::Booted;
+        stage.after(pause, Happening::Terminal { who, life, due });
+    }
+
+    /// Ends the process and starts it again.
+    pub(super) fn crash(&mut self, who: usize, end: End, stage: &mut Stage) {
+        stage.tell(format_args!("terminal {who}: {end:?}"));
+        self.crashes += 1;
+        if let Some(exchange) = self.run.as_ref().and_then(|run| run.uplink.under_way())
+            && end == End::Kill
+        {
+            stage.drop_connection(who, exchange);
+        }
+        self.run = None;
+        let groups = self.disk.unsynced.len();
+        if end == End::PowerCut {
+            let kept = stage.chance.index(groups + 1);
+            self.disk.unsynced.truncate(kept);
+            self.timepiece.handle_start(stage.now, stage.fresh_id());
+        }
+        // What no disk lost is found by the recovery, answered or not.
+        let found = self.disk.sync();
+        for entry in &found {
+            if let Some(record) = entry.record() {
+                stage.model.place(self.disk.epoch, entry.mark.seq, record.n);
+            }
+        }
+        self.boot(who, stage);
+    }
+
+    /// Puts another disk in, and starts.
+    pub(super) fn restore(&mut self, who: usize, disk: Disk, stage: &mut Stage) {
+        self.run = None;
+        self.disk = disk;
+        self.disk.room = None;
+        self.timepiece.handle_start(stage.now, stage.fresh_id());
+        self.boot(who, stage);
+    }
+
+    /// Lets the machine sleep.
+    pub(super) fn suspend(&mut self, pause: Duration, stage: &Stage) {
+        if self.asleep_until <= stage.now {
+            self.asleep_until = stage.now + pause;
+            self.timepiece.handle_suspended(pause);
+        }
+    }
+
+    pub(super) fn is_asleep(&self, stage: &Stage) -> bool {
+        stage.now < self.asleep_until
+    }
+
+    /// Something happens at the till.
+    pub(super) fn record(
+        &mut self,
+        who: usize,
+        kinds: &[(Class, Option<Wish>)],
+        stage: &mut Stage,
+    ) {
+        if self.is_asleep(stage) {
+            return;
+        }
+        let Some((run, mut site)) = self.running(who, self.life, stage) else {
+            return;
+        };
+        run.record(kinds, &mut site);
+        run.drain(&mut site);
+    }
+
+    /// Does what is due in one of the process's lives, unless that is over.
+    pub(super) fn handle(&mut self, who: usize, life: u32, due: Due, stage: &mut Stage) {
+        if life != self.life {
+            return;
+        }
+        if self.is_asleep(stage) {
+            let pause = self.asleep_until - stage.now;
+            stage.after(pause, Happening::Terminal { who, life, due });
+            return;
+        }
+        if self.dies(who, due, stage) {
+            return;
+        }
+        if due == Due::Booted {
+            self.open(who, stage);
+        }
         let forks = self.forks;
-        *self = Self::boot(self.identity, self.machine.clone(), self.disk.clone());
-        self.forks = forks;
-    }
-
-    pub(super) fn record(&mut self, record: String, now: Instant) {
-        self.disk.append(record);
-        self.uplink.handle_appended(self.disk.head(), now);
-    }
-
-    pub(super) fn wakes_at(&self) -> Option<Instant> {
-        self.uplink.poll_timeout().map(|(at, _)| at)
-    }
-
-    pub(super) fn is_drained(&self) -> bool {
-        self.disk.events.is_empty()
-    }
-
-    /// Drains the uplink; returns a request to send, if it wants one.
-    pub(super) fn poll_request(&mut self, now: Instant) -> Option<ExchangeRequest> {
-        loop {
-            match self.uplink.poll_action(now)? {
-                Action::AbortPoll => {
-                    self.under_way = None;
-                    self.uplink.handle_aborted();
-                }
-                Action::SendPoll { wait } => {
-                    let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-                    return Some(ExchangeRequest {
-                        wait_ms,
-                        ..self.request(None)
-                    });
-                }
-                Action::SendBatch {
-                    after, events_max, ..
-                } => {
-                    return Some(self.request(Some((after, events_max))));
-                }
-            }
+        let Some((run, mut site)) = self.running(who, life, stage) else {
+            return;
+        };
+        match due {
+            Due::Booted => {}
+            Due::Wake(nonce) => run.uplink.handle_wake(nonce),
+            Due::Writer => run.writer_step(&mut site),
+            Due::Notes => run.owner.note_step(&mut site),
+            Due::Uplink => run.uplink_step(&mut site),
         }
+        run.drain(&mut site);
+        let (refused, forked) = (run.uplink.is_refused(), run.uplink.take_forks());
+        self.refused = refused;
+        self.forks = forks + forked;
+        self.dies(who, due, stage);
     }
 
-    fn request(&mut self, events: Option<(Seq, usize)>) -> ExchangeRequest {
-        // Small batches, so that a backlog takes several exchanges.
-        let batch = events.map(|(after, most)| {
-            let before = self
-                .disk
-                .mark_at(after)
-                .expect("the uplink asks for what is held");
-            Batch {
-                first: after.next(),
-                before: before.chain,
-                events: self
-                    .disk
-                    .events
-                    .iter()
-                    .filter(|(mark, _)| mark.seq > after)
-                    .take(most.min(4))
-                    .map(|(_, r)| RawValue::from_string(r.clone()).expect("records are JSON"))
-                    .collect(),
-                holes: Vec::new(),
-            }
+    /// Takes word from central.
+    pub(super) fn handle_answer(
+        &mut self,
+        who: usize,
+        exchange: u64,
+        word: Word,
+        stage: &mut Stage,
+    ) {
+        if self.is_asleep(stage) {
+            let pause = self.asleep_until - stage.now;
+            let what = Happening::Answer {
+                who,
+                exchange,
+                word,
+            };
+            stage.after(pause, what);
+            return;
+        }
+        let Some((run, mut site)) = self.running(who, self.life, stage) else {
+            return;
+        };
+        run.handle_answer(exchange, word, &mut site);
+        run.drain(&mut site);
+    }
+
+    /// Whether everything was sent and everything was had, and nothing is going on.
+    pub(super) fn is_at_rest(&self, truth: &super::disk::Replica) -> bool {
+        let Some(run) = &self.run else {
+            return false;
+        };
+        let sent = run.outbox.acked.seq == run.outbox.appended.seq;
+        let had = self.disk.replica.members == truth.members
+            && self.disk.replica.verdicts == truth.verdicts;
+        let idle = run.writer.is_idle() && run.owner.is_idle() && run.uplink.is_idle();
+        idle && (self.refused || (sent && had))
+    }
+
+    /// Bindings that the running process takes for undecided.
+    pub(super) fn requested(&self) -> Vec<u64> {
+        let run = self.run.iter();
+        run.flat_map(|run| run.owner.requested()).collect()
+    }
+
+    /// What the process takes for acknowledged; of one that is down, what it will.
+    pub(super) fn acked(&self) -> Mark {
+        let run = self.run.as_ref();
+        run.map_or_else(|| self.disk.acked(), |run| run.outbox.acked)
+    }
+
+    fn open(&mut self, who: usize, stage: &mut Stage) {
+        let timepiece = self.timepiece.clone();
+        let mut site = Site {
+            who,
+            life: self.life,
+            identity: self.identity,
+            machine: &self.machine,
+            version: self.version,
+            disk: &mut self.disk,
+            timepiece: &timepiece,
+            stage,
+        };
+        let (acked, appended) = (site.disk.acked(), site.disk.head());
+        site.stage.tell(format_args!(
+            "terminal {who}: up, epoch {}, {}..{}",
+            site.disk.epoch, acked.seq, appended.seq
+        ));
+        self.run = Some(Run {
+            outbox: Shown {
+                acked,
+                appended,
+                readable: appended,
+            },
+            writer: Writer::default(),
+            owner: Owner::open(&mut site),
+            uplink: Shell::open(&site, acked, appended),
         });
-        let gap = self.gap.map(|(from, to)| GapNotice {
-            from,
-            to,
-            after: self.disk.acked.chain,
-            reason: "acknowledged before, deleted here".to_owned(),
+    }
+
+    fn running<'t>(
+        &'t mut self,
+        who: usize,
+        life: u32,
+        stage: &'t mut Stage,
+    ) -> Option<(&'t mut Run, Site<'t>)> {
+        let run = self.run.as_mut()?;
+        let site = Site {
+            who,
+            life,
+            identity: self.identity,
+            machine: &self.machine,
+            version: self.version,
+            disk: &mut self.disk,
+            timepiece: &self.timepiece,
+            stage,
+        };
+        Some((run, site))
+    }
+
+    fn dies(&mut self, who: usize, due: Due, stage: &mut Stage) -> bool {
+        let rare = self.run.as_ref().is_some_and(|run| match due {
+            Due::Uplink => run.uplink.is_in_rare_step(),
+            Due::Writer => run.writer.is_in_rare_step(),
+            Due::Booted | Due::Wake(_) | Due::Notes => false,
         });
-        let hello = (!self.said_hello).then(|| Hello {
-            machine: self.machine.clone(),
-            version: "sim".to_owned(),
-            outbox_events: self.disk.events.len() as u64,
-            clock_offset_ms: None,
-            forked_from: self.disk.forked_from,
-            outbox_bytes: None,
-            disk: None,
-            sacrificed: None,
-            quarantined: None,
-        });
-        ExchangeRequest {
-            v: CURRENT,
-            epoch: self.disk.epoch,
-            acked: self.disk.acked,
-            head: self.disk.head(),
-            batch,
-            gap,
-            express: Vec::new(),
-            cursor: self.cursor.durable().clone(),
-            keys: 0,
-            dictionary: 0,
-            page_bytes: 0,
-            wait_ms: 0,
-            at_ms: 0,
-            hello,
+        let risk = if rare { 30 } else { stage.config.death };
+        if !stage.chance.happens(risk) {
+            return false;
         }
+        let end = if stage.chance.below(2) == 0 {
+            End::Kill
+        } else {
+            End::PowerCut
+        };
+        self.crash(who, end, stage);
+        true
     }
+}
 
-    /// Whether the request under way has had its time.
-    pub(super) fn is_overdue(&self, now: Instant) -> bool {
-        matches!(self.uplink.poll_timeout(), Some((at, Wake::AnswerTimeout)) if at <= now)
-    }
-
-    pub(super) fn handle_failure(&mut self, now: Instant, entropy: u64) {
-        self.under_way = None;
-        self.uplink.handle_failure(now, entropy);
-    }
-
-    pub(super) fn handle_answer(&mut self, answer: &ExchangeResponse, now: Instant, entropy: u64) {
-        self.under_way = None;
-        self.refused = matches!(answer.verdict, Verdict::Refused { .. });
-        // A central that asks for what it had lost has forgotten the rest as well.
-        self.said_hello = matches!(answer.verdict, Verdict::Ok | Verdict::Fork { .. });
-        let more = answer.page.as_ref().is_some_and(|page| page.more);
-        let oldest = self.disk.oldest();
-        let outcome =
-            self.uplink
-                .handle_answer(&answer.verdict, answer.acked, more, oldest, now, entropy);
-        match outcome {
-            Some(Outcome::Acknowledged(mark)) => {
-                self.gap = None;
-                self.disk.acknowledge(mark);
-            }
-            Some(Outcome::Forked { at }) => {
-                self.gap = None;
-                self.forks += 1;
-                self.disk.fork(at);
-                self.said_hello = false;
-                self.uplink.handle_forked(self.disk.acked, self.disk.head());
-            }
-            Some(Outcome::Gap { from, to }) => self.gap = Some((from, to)),
-            None => {}
-        }
-        if matches!(answer.verdict, Verdict::Ok) {
-            self.gap = None;
-        }
-        let Some(page) = &answer.page else { return };
-        match self.cursor.handle_page(page) {
-            PageVerdict::Ignore => return,
-            PageVerdict::ResetAndApply => self.disk.members.clear(),
-            PageVerdict::Apply => {}
-        }
-        for change in &page.changes {
-            if let Change::Member(member) = change {
-                self.disk
-                    .members
-                    .insert(member.member.to_string(), member.points);
-            }
-        }
-        self.disk.cursor = page.to.clone();
-        self.cursor.handle_durable();
+impl Run {
+    /// Begins whatever can begin.
+    fn drain(&mut self, site: &mut Site<'_>) {
+        self.writer.begin(site);
+        self.owner.begin(site);
+        self.drain_uplink(site);
     }
 }

@@ -1,36 +1,61 @@
-//! The world: virtual time, chance, the network, and the checks.
+//! The world: terminals, central, and what happens to them.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
-use tillbind_protocol::exchange::{ExchangeRequest, ExchangeResponse, Verdict};
-use tillbind_protocol::ids::{Epoch, Seq};
+use tillbind_protocol::exchange::MIN;
+use tillbind_protocol::ids::Epoch;
 
-use super::central::Central;
-use super::terminal::{Disk, Terminal};
+use super::central::{Backup, Central};
+use super::check;
+use super::disk::Disk;
+use super::fault::Fault;
+use super::promise::{Breach, Promise};
+use super::stage::{Happening, Stage};
+use super::terminal::{End, Terminal};
+use super::timepiece::{Timepiece, true_ms};
+use super::transition::Transition;
+
+/// Backups kept of one terminal.
+const BACKUPS: usize = 3;
+/// How long all may take to come to rest once nothing is in the way: longer than the longest back-off,
+/// a refusal's delay and a held poll after each other, with every page and batch of a run behind them.
+pub const REST_WITHIN: Duration = Duration::from_secs(900);
+
+/// How long rest is watched, and how many requests a terminal may make meanwhile: polls that are held for
+/// 25 seconds each.
+const REST_WATCHED: Duration = Duration::from_secs(100);
+const REST_REQUESTS: u64 = 8;
 
 /// How rough a run is. Shares are per mille.
 #[derive(Debug, Clone, Copy)]
 pub struct WorldConfig {
-    /// Terminals at the start; clones come on top.
+    /// Terminals at the start; a clone may come on top.
     pub terminals: usize,
-    /// Steps of chance before the line is healed.
-    pub steps: u32,
+    /// Most processes of central; at least two.
+    pub processes: usize,
+    /// Transitions before all is healed.
+    pub transitions: u32,
     /// Messages lost.
     pub loss: u32,
     /// Requests delivered twice.
     pub duplication: u32,
+    /// Requests that central has no time for.
+    pub busy: u32,
+    /// Steps before and after which a process dies.
+    pub death: u32,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
         Self {
             terminals: 4,
-            steps: 600,
-            loss: 100,
-            duplication: 50,
+            processes: 4,
+            transitions: 500,
+            loss: 80,
+            duplication: 60,
+            busy: 30,
+            death: 2,
         }
     }
 }
@@ -38,456 +63,392 @@ impl Default for WorldConfig {
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Events that terminals acknowledged to their users.
+    /// Events that happened at tills.
     pub recorded: u64,
+    /// Events of which the till was told that they are kept.
+    pub answered: u64,
     /// Events that stand at central.
     pub arrived: u64,
-    /// Events that vanished with a terminal's disk when a backup was put in its place.
-    pub lost_with_a_disk: u64,
+    /// Answered events that were on no disk any more when a backup had replaced it.
+    pub destroyed: u64,
+    /// Events that a full disk cost.
+    pub given_up: u64,
+    /// Bindings ruled on.
+    pub rulings: u64,
+    /// How many of them before the turn of their event.
+    pub express: u64,
+    /// Requests in a version that central did not read.
+    pub refused_versions: u64,
     /// Forks found.
     pub forks: u32,
     /// Gaps recorded.
-    pub gaps: usize,
+    pub gaps: u64,
     /// Restarts of terminals.
     pub crashes: u32,
-    /// Backups restored.
+    /// Restarts of central's processes.
+    pub deaths: u32,
+    /// Backups restored, of terminals and of central.
     pub restores: u32,
-    /// Requests that central took.
+    /// Requests that came to central.
     pub exchanges: u64,
+    /// Requests that came while another of the same terminal was at work.
+    pub overlaps: u32,
     /// Virtual time that passed.
     pub took: Duration,
+    /// How much of it after everything was healed.
+    pub rested_after: Duration,
 }
 
-#[derive(Debug)]
-enum Message {
-    Request {
-        terminal: usize,
-        id: u64,
-        request: Box<ExchangeRequest>,
-    },
-    Answer {
-        terminal: usize,
-        id: u64,
-        answer: Box<ExchangeResponse>,
-    },
+impl Report {
+    /// Adds another run up.
+    pub fn add(&mut self, other: &Self) {
+        self.recorded += other.recorded;
+        self.answered += other.answered;
+        self.arrived += other.arrived;
+        self.destroyed += other.destroyed;
+        self.given_up += other.given_up;
+        self.rulings += other.rulings;
+        self.express += other.express;
+        self.refused_versions += other.refused_versions;
+        self.forks += other.forks;
+        self.gaps += other.gaps;
+        self.crashes += other.crashes;
+        self.deaths += other.deaths;
+        self.restores += other.restores;
+        self.exchanges += other.exchanges;
+        self.overlaps += other.overlaps;
+        self.took += other.took;
+        self.rested_after = self.rested_after.max(other.rested_after);
+    }
+}
+
+/// A run that was played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// What it did.
+    pub report: Report,
+    /// The promise that it broke, if it broke one.
+    pub breach: Option<Breach>,
+    /// The hash of its story: equal for equal runs.
+    pub hash: String,
+    /// Its story, if it was to be kept.
+    pub story: Vec<String>,
 }
 
 /// All of it.
 #[derive(Debug)]
 pub struct World {
-    config: WorldConfig,
-    rng: Rng,
-    now: Instant,
-    started: Instant,
+    stage: Stage,
+    origin: Instant,
     terminals: Vec<Terminal>,
     central: Central,
-    backups: BTreeMap<usize, Disk>,
-    central_backup: Option<Central>,
-    network: BinaryHeap<Reverse<(Instant, u64)>>,
-    messages: BTreeMap<u64, Message>,
-    next_id: u64,
-    partitioned: BTreeSet<usize>,
-    healed: bool,
-    /// Every event recorded, by number: who recorded it.
-    recorded: BTreeMap<u64, usize>,
-    /// Events that a restore destroyed before central had them.
-    destroyed: BTreeSet<u64>,
-    /// Events that central had acknowledged and then lost to its own restore.
-    lost_at_central: BTreeSet<u64>,
-    report: Report,
+    backups: BTreeMap<usize, Vec<Disk>>,
+    central_backup: Option<Backup>,
+    transitions_left: u32,
+    healed_at: Option<Duration>,
+    /// Since when all is at rest, and how many requests there had been.
+    resting: Option<(Duration, u64)>,
+    restores: u32,
 }
 
 impl World {
     /// Makes a world; everything that happens in it follows from `seed`.
     pub fn new(seed: u64, config: WorldConfig) -> Self {
+        Self::with_fault(seed, config, None)
+    }
+
+    /// Makes a world whose shells have a known bug.
+    pub fn with_fault(seed: u64, config: WorldConfig, fault: Option<Fault>) -> Self {
         #[expect(
             clippy::disallowed_methods,
             reason = "an origin; only differences count"
         )]
-        let now = Instant::now();
-        let mut rng = Rng::with_seed(seed);
-        let terminals = (0..config.terminals)
-            .map(|n| Terminal::boot(n, format!("machine-{n}"), Disk::new(Epoch(rng.u64(..)))))
-            .collect();
-        let mut central = Central::default();
-        central.handle_restored(rng.u64(..));
+        let origin = Instant::now();
+        let mut stage = Stage::new(seed, config, fault);
+        let processes = 2 + stage.chance.index(config.processes.max(2) - 1);
+        let mut central = Central::new(processes, stage.chance.entropy());
+        let mut terminals = Vec::new();
+        for who in 0..config.terminals {
+            let machine = format!("machine-{who}");
+            central.enrol(who, &machine);
+            let disk = Disk::new(Epoch(stage.chance.entropy()));
+            let timepiece = timepiece(origin, &mut stage);
+            let mut terminal = Terminal::new(who, machine, disk, timepiece);
+            // A fleet whose upgrade is under way.
+            if !stage.loses {
+                terminal.version = MIN + u16::try_from(stage.chance.below(2)).unwrap_or(0);
+            }
+            terminal.boot(who, &mut stage);
+            terminals.push(terminal);
+        }
+        stage.after(Duration::ZERO, Happening::Transition);
         Self {
-            config,
-            rng,
-            now,
-            started: now,
+            stage,
+            origin,
             terminals,
             central,
             backups: BTreeMap::new(),
             central_backup: None,
-            network: BinaryHeap::new(),
-            messages: BTreeMap::new(),
-            next_id: 0,
-            partitioned: BTreeSet::new(),
-            healed: false,
-            recorded: BTreeMap::new(),
-            destroyed: BTreeSet::new(),
-            lost_at_central: BTreeSet::new(),
-            report: Report::default(),
+            transitions_left: config.transitions,
+            healed_at: None,
+            resting: None,
+            restores: 0,
         }
+    }
+
+    /// Keeps the story of the run.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        self.stage.story.keep();
+        self
     }
 
     /// Plays the whole run and checks its end.
-    ///
-    /// # Panics
-    /// When a promise is broken; the message says which event and how.
-    pub fn run(mut self) -> Report {
-        for _ in 0..self.config.steps {
-            self.chance();
-            let pause = Duration::from_millis(self.rng.u64(0..400));
-            self.advance(self.now + pause);
-        }
-        self.healed = true;
-        self.partitioned.clear();
-        // Longer than any back-off and any refusal's delay, many times over.
-        for _ in 0..4_000 {
-            if self.is_quiescent() {
+    pub fn play(mut self) -> Played {
+        while self.stage.breach.is_none() {
+            let Some(happening) = self.stage.next() else {
+                break;
+            };
+            if !self.handle(happening) {
                 break;
             }
-            self.advance(self.now + Duration::from_secs(1));
         }
-        self.check();
-        self.report.took = self.now - self.started;
-        self.report
-    }
-
-    fn chance(&mut self) {
-        let who = self.rng.usize(..self.terminals.len());
-        match self.rng.u32(..100) {
-            0..50 => self.record(who),
-            50..60 => {
-                let (member, points) = (self.rng.u64(..12), self.rng.i64(..1_000));
-                self.central.change_member(member, points);
+        if self.stage.breach.is_none() {
+            let breach = check::all(&self.terminals, &self.central.store, &self.stage.model).err();
+            if let Some(Breach { promise, what }) = breach {
+                self.stage.break_promise(promise, what);
             }
-            60..70 => {
-                if !self.partitioned.remove(&who) {
-                    self.partitioned.insert(who);
-                }
-            }
-            70..82 => {
-                self.terminals[who].crash();
-                self.report.crashes += 1;
-            }
-            82..88 => {
-                self.backups.insert(who, self.terminals[who].disk.clone());
-            }
-            88..91 => self.restore(who),
-            91..92 => self.clone_onto_other_hardware(who),
-            92..94 => self.central_backup = Some(self.central.clone()),
-            94..95 => self.restore_central(),
-            _ => {
-                for _ in 0..self.rng.u32(1..20) {
-                    self.record(who);
-                }
-            }
+        }
+        let report = self.report();
+        Played {
+            report,
+            breach: self.stage.breach.take(),
+            hash: self.stage.story.hash(),
+            story: self.stage.story.into_lines(),
         }
     }
 
-    fn record(&mut self, who: usize) {
-        let number = self.recorded.len() as u64;
-        self.recorded.insert(number, who);
-        self.report.recorded += 1;
-        self.terminals[who].record(format!(r#"{{"n":{number}}}"#), self.now);
+    /// Lets one thing happen; returns whether the run goes on.
+    fn handle(&mut self, happening: Happening) -> bool {
+        let stage = &mut self.stage;
+        match happening {
+            Happening::Transition => return self.handle_transition(),
+            Happening::Terminal { who, life, due } => {
+                self.terminals[who].handle(who, life, due, stage);
+            }
+            Happening::Request(parcel) => self.central.handle_request(*parcel, stage),
+            Happening::Dropped { exchange } => self.central.handle_dropped(exchange, stage),
+            Happening::Job { job, step } => self.central.handle_job(job, step, stage),
+            Happening::Process { process, life } => self.central.handle_up(process, life),
+            Happening::Head { process, life } => self.central.handle_head(process, life, stage),
+            Happening::Answer {
+                who,
+                exchange,
+                word,
+            } => self.terminals[who].handle_answer(who, exchange, word, stage),
+        }
+        true
     }
 
-    /// Puts an old backup in the place of a terminal's disk. What the lost disk alone held is gone,
-    /// and nobody could have kept it.
+    fn handle_transition(&mut self) -> bool {
+        let Some(healed_at) = self.healed_at else {
+            if self.transitions_left == 0 {
+                self.heal();
+            } else {
+                self.transitions_left -= 1;
+                let who = self.stage.chance.index(self.terminals.len());
+                let transition = Transition::draw(&mut self.stage.chance);
+                self.apply(who, transition);
+            }
+            let pause = Duration::from_millis(self.stage.chance.below(500));
+            self.stage.after(pause, Happening::Transition);
+            return true;
+        };
+        if self.is_at_rest() {
+            let seen = (self.stage.now, self.central.exchanges);
+            let (since, exchanges) = *self.resting.get_or_insert(seen);
+            if self.stage.now - since < REST_WATCHED {
+                self.stage
+                    .after(Duration::from_secs(1), Happening::Transition);
+                return true;
+            }
+            let asked = self.central.exchanges - exchanges;
+            if asked > REST_REQUESTS * self.terminals.len() as u64 {
+                let what =
+                    format!("{asked} requests in {REST_WATCHED:?} in which nothing happened");
+                self.stage.break_promise(Promise::ComesToRest, what);
+            }
+            return false;
+        }
+        self.resting = None;
+        if self.stage.now - healed_at > REST_WITHIN {
+            let what = self.unrest();
+            self.stage.break_promise(Promise::ComesToRest, what);
+            return false;
+        }
+        let pause = Duration::from_secs(1);
+        self.stage.after(pause, Happening::Transition);
+        true
+    }
+
+    fn apply(&mut self, who: usize, transition: Transition) {
+        self.stage.tell(format_args!("world: {who} {transition:?}"));
+        let stage = &mut self.stage;
+        let terminal = &mut self.terminals[who];
+        match transition {
+            Transition::Record(groups) => {
+                for group in groups {
+                    terminal.record(who, &group, stage);
+                }
+            }
+            Transition::ChangeMember(member, points) => {
+                self.central.change_member(member, points, stage);
+            }
+            Transition::TurnLine => stage.network.turn(who),
+            Transition::Throttle(rate) => stage.network.throttle(who, rate),
+            Transition::End(end) => terminal.crash(who, end, stage),
+            Transition::Suspend(pause) => terminal.suspend(pause, stage),
+            Transition::SetWall(wall_ms) => terminal.timepiece.set_wall(stage.now, wall_ms),
+            Transition::Fill(_) | Transition::Damage(_) if !stage.loses => {}
+            Transition::Fill(room) => terminal.disk.room = room,
+            Transition::Damage(which) => {
+                let acked = terminal.acked().seq;
+                if let Some(record) = terminal.disk.damage(acked, which) {
+                    stage.model.fact(record.n).damaged = true;
+                }
+            }
+            Transition::Backup => {
+                let backups = self.backups.entry(who).or_default();
+                if backups.len() == BACKUPS {
+                    backups.remove(0);
+                }
+                let mut disk = terminal.disk.clone();
+                disk.unsynced.clear();
+                backups.push(disk);
+            }
+            Transition::Restore => self.restore(who),
+            Transition::Clone => self.clone_onto_other_hardware(who),
+            Transition::KillProcess => {
+                let process = stage.chance.index(self.central.processes());
+                self.central.kill(process, stage);
+            }
+            Transition::BackupCentral => self.central_backup = Some(self.central.backup(stage)),
+            Transition::RestoreCentral => {
+                if let Some(backup) = self.central_backup.take() {
+                    self.central.restore(backup, stage);
+                    self.restores += 1;
+                }
+            }
+            Transition::Install(_) | Transition::InstallCentral(_) if stage.loses => {}
+            Transition::InstallCentral(version) => {
+                let process = stage.chance.index(self.central.processes());
+                self.central.install(process, version, stage);
+            }
+            Transition::Install(version) => {
+                terminal.version = version;
+                terminal.crash(who, End::Kill, stage);
+            }
+        }
+    }
+
+    /// Puts an old backup in the place of a terminal's disk. What the lost disk alone held is gone, and
+    /// nobody could have kept it.
     fn restore(&mut self, who: usize) {
-        let Some(backup) = self.backups.get(&who).cloned() else {
+        let Some(backups) = self.backups.get(&who) else {
             return;
         };
-        let kept: BTreeSet<u64> = backup.events.iter().map(|(_, r)| number(r)).collect();
-        let held = self.terminals[who]
-            .disk
-            .events
-            .iter()
-            .map(|(_, r)| number(r));
-        self.destroyed.extend(held.filter(|n| !kept.contains(n)));
-        let (identity, machine) = (
-            self.terminals[who].identity,
-            self.terminals[who].machine.clone(),
-        );
-        let forks = self.terminals[who].forks;
-        self.terminals[who] = Terminal::boot(identity, machine, backup);
-        self.terminals[who].forks = forks;
-        self.report.restores += 1;
+        let backup = backups[self.stage.chance.index(backups.len())].clone();
+        let kept = backup.numbers();
+        let identity = self.terminals[who].identity;
+        self.stage.model.handle_restored(who, identity, &kept);
+        self.terminals[who].restore(who, backup, &mut self.stage);
+        self.restores += 1;
     }
 
     fn clone_onto_other_hardware(&mut self, who: usize) {
-        if self.terminals.len() > self.config.terminals {
+        if self.terminals.len() > self.stage.config.terminals {
             return;
         }
         let original = &self.terminals[who];
-        let machine = format!("{}-clone-{}", original.machine, self.terminals.len());
-        let clone = Terminal::boot(original.identity, machine, original.disk.clone());
-        self.terminals.push(clone);
+        let clone = self.terminals.len();
+        let machine = format!("{}-clone", original.machine);
+        let mut disk = original.disk.clone();
+        disk.unsynced.clear();
+        let identity = original.identity;
+        let timepiece = timepiece(self.origin, &mut self.stage);
+        let mut terminal = Terminal::new(identity, machine, disk, timepiece);
+        terminal.boot(clone, &mut self.stage);
+        self.terminals.push(terminal);
     }
 
-    /// Puts an old backup in the place of central's database, once a run.
-    fn restore_central(&mut self) {
-        let Some(backup) = self.central_backup.take() else {
-            return;
+    /// Takes all out of the way.
+    fn heal(&mut self) {
+        self.stage.tell(format_args!("world: healed"));
+        self.healed_at = Some(self.stage.now);
+        self.stage.chance.calm_down();
+        self.stage.network.heal();
+        for terminal in &mut self.terminals {
+            terminal.disk.room = None;
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let truth = self.central.store.truth();
+        self.central.is_up() && self.terminals.iter().all(|one| one.is_at_rest(&truth))
+    }
+
+    fn unrest(&self) -> String {
+        let truth = self.central.store.truth();
+        let restless = |(_, one): &(usize, &Terminal)| !one.is_at_rest(&truth);
+        let terminals = self.terminals.iter().enumerate().filter(restless);
+        let who: Vec<usize> = terminals.map(|(who, _)| who).collect();
+        let up = self.central.is_up();
+        format!(
+            "{REST_WITHIN:?} after the last trouble terminals {who:?} do not rest; central up: {up}"
+        )
+    }
+
+    fn report(&self) -> Report {
+        let facts = &self.stage.model.facts;
+        let count = |is: &dyn Fn(&super::model::Fact) -> bool| {
+            facts.iter().filter(|fact| is(fact)).count() as u64
         };
-        let before = self.numbers_at_central();
-        self.central = backup;
-        self.central.handle_restored(self.rng.u64(..));
-        let after = self.numbers_at_central();
-        self.lost_at_central
-            .extend(before.keys().filter(|n| !after.contains_key(n)));
-    }
-
-    fn advance(&mut self, to: Instant) {
-        loop {
-            for who in 0..self.terminals.len() {
-                self.drain(who);
-            }
-            let arrival = self.network.peek().map(|Reverse((at, _))| *at);
-            let wake = self.terminals.iter().filter_map(Terminal::wakes_at).min();
-            let next = [arrival, wake].into_iter().flatten().min();
-            match next {
-                Some(at) if at <= to => self.now = at.max(self.now),
-                Some(_) | None => break,
-            }
-            self.time_out();
-            while let Some(Reverse((at, id))) = self.network.peek().copied() {
-                if at > self.now {
-                    break;
-                }
-                self.network.pop();
-                if let Some(message) = self.messages.remove(&id) {
-                    self.deliver(message);
-                }
-            }
+        let streams = || self.central.store.streams.values();
+        Report {
+            recorded: facts.len() as u64,
+            answered: count(&|fact| fact.answered),
+            arrived: streams().map(|stream| stream.events.len() as u64).sum(),
+            destroyed: count(&|fact| fact.answered && fact.destroyed),
+            given_up: count(&|fact| fact.given_up),
+            rulings: self.central.store.rulings.len() as u64,
+            express: self.central.store.express,
+            refused_versions: self.central.refused_versions,
+            forks: self.terminals.iter().map(|one| one.forks).sum(),
+            gaps: streams().map(|stream| stream.gaps.len() as u64).sum(),
+            crashes: self.terminals.iter().map(|one| one.crashes).sum(),
+            deaths: self.central.deaths,
+            restores: self.restores,
+            exchanges: self.central.exchanges,
+            overlaps: self.central.overlaps,
+            took: self.stage.now,
+            rested_after: self.stage.now - self.healed_at.unwrap_or(self.stage.now),
         }
-        self.now = to;
-    }
-
-    fn drain(&mut self, who: usize) {
-        if let Some(request) = self.terminals[who].poll_request(self.now) {
-            let id = self.fresh_id();
-            self.terminals[who].under_way = Some(id);
-            let copies = if self.happens(self.config.duplication) {
-                2
-            } else {
-                1
-            };
-            for _ in 0..copies {
-                let request = Box::new(request.clone());
-                self.send(
-                    who,
-                    Duration::ZERO,
-                    Message::Request {
-                        terminal: who,
-                        id,
-                        request,
-                    },
-                );
-            }
-        }
-    }
-
-    fn time_out(&mut self) {
-        for who in 0..self.terminals.len() {
-            let terminal = &mut self.terminals[who];
-            if terminal.under_way.is_some() && terminal.wakes_at().is_some_and(|at| at <= self.now)
-            {
-                let entropy = self.rng.u64(..);
-                // A wake that only ends a linger is drained by the next poll.
-                if terminal.is_overdue(self.now) {
-                    terminal.handle_failure(self.now, entropy);
-                }
-            }
-        }
-    }
-
-    fn send(&mut self, terminal: usize, held: Duration, message: Message) {
-        let cut = self.partitioned.contains(&terminal) || self.happens(self.config.loss);
-        if cut {
-            return;
-        }
-        let delay = if self.happens(20) { 30_000 } else { 200 };
-        let at = self.now + held + Duration::from_millis(self.rng.u64(1..delay));
-        let key = self.fresh_id();
-        self.messages.insert(key, message);
-        self.network.push(Reverse((at, key)));
-    }
-
-    fn deliver(&mut self, message: Message) {
-        match message {
-            Message::Request {
-                terminal,
-                id,
-                request,
-            } => {
-                let busy = self.happens(30);
-                let identity = self.terminals[terminal].identity;
-                let now_ms =
-                    i64::try_from((self.now - self.started).as_millis()).expect("a run is short");
-                let answer = self
-                    .central
-                    .handle_request(identity, &request, busy, now_ms);
-                self.report.exchanges += 1;
-                // A poll without news is held. A central that is killed after its commit answers
-                // nobody.
-                let news = answer.page.is_some() || answer.verdict != Verdict::Ok;
-                let held_ms = if news { 0 } else { request.wait_ms };
-                if !self.happens(20) {
-                    let held = Duration::from_millis(u64::from(held_ms));
-                    let answer = Box::new(answer);
-                    self.send(
-                        terminal,
-                        held,
-                        Message::Answer {
-                            terminal,
-                            id,
-                            answer,
-                        },
-                    );
-                }
-            }
-            Message::Answer {
-                terminal,
-                id,
-                answer,
-            } => {
-                if self.terminals[terminal].under_way != Some(id) {
-                    return;
-                }
-                let entropy = self.rng.u64(..);
-                self.terminals[terminal].handle_answer(&answer, self.now, entropy);
-            }
-        }
-    }
-
-    fn happens(&mut self, per_mille: u32) -> bool {
-        let drawn = self.rng.u32(..1_000);
-        !self.healed && drawn < per_mille
-    }
-
-    fn fresh_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
-
-    fn is_quiescent(&self) -> bool {
-        let truth = self.members_at_central();
-        self.terminals
-            .iter()
-            .all(|t| t.refused || (t.is_drained() && t.disk.members == truth))
-    }
-
-    fn members_at_central(&self) -> BTreeMap<String, i64> {
-        self.central
-            .members
-            .iter()
-            .map(|(id, (_, p))| (format!("m-{id}"), *p))
-            .collect()
-    }
-
-    /// How often each event stands at central.
-    fn numbers_at_central(&self) -> BTreeMap<u64, u32> {
-        let mut count = BTreeMap::new();
-        for stream in self.central.streams.values() {
-            for (_, record) in &stream.records {
-                *count.entry(number(record)).or_insert(0) += 1;
-            }
-        }
-        count
-    }
-
-    /// Where an event stands at central, for the message of a failed check.
-    fn places_of(&self, event: u64) -> String {
-        let mut places = String::new();
-        for ((terminal, epoch), stream) in &self.central.streams {
-            for (seq, _) in stream.records.iter().filter(|(_, r)| number(r) == event) {
-                let gaps = &stream.gaps;
-                places += &format!("terminal {terminal} epoch {epoch} seq {seq} gaps {gaps:?}; ");
-            }
-        }
-        places
-    }
-
-    fn check(&mut self) {
-        let at_central = self.numbers_at_central();
-        for (n, times) in &at_central {
-            assert_eq!(
-                *times,
-                1,
-                "event {n} stands at central {times} times: {}",
-                self.places_of(*n)
-            );
-        }
-        // A clone that central refuses keeps its events and says so: they are not lost.
-        let waiting: BTreeSet<u64> = self
-            .terminals
-            .iter()
-            .filter(|t| t.refused)
-            .flat_map(|t| t.disk.events.iter().map(|(_, r)| number(r)))
-            .collect();
-        for (n, who) in &self.recorded {
-            let explained = at_central.contains_key(n)
-                || waiting.contains(n)
-                || self.destroyed.contains(n)
-                || self.lost_at_central.contains(n);
-            assert!(explained, "event {n} of terminal {who} is nowhere");
-        }
-        for stream in self.central.streams.values() {
-            check_order(&stream.records, &stream.gaps);
-        }
-        let truth = self.members_at_central();
-        for (who, terminal) in self
-            .terminals
-            .iter()
-            .enumerate()
-            .filter(|(_, t)| !t.refused)
-        {
-            assert!(terminal.is_drained(), "terminal {who} did not drain");
-            assert_eq!(terminal.disk.members, truth, "replica of terminal {who}");
-        }
-        self.report.arrived = at_central.len() as u64;
-        self.report.lost_with_a_disk = self
-            .destroyed
-            .iter()
-            .filter(|n| !at_central.contains_key(n))
-            .count() as u64;
-        self.report.forks = self.terminals.iter().map(|t| t.forks).sum();
-        self.report.gaps = self.central.streams.values().map(|s| s.gaps.len()).sum();
     }
 }
 
-/// Places rise by one but for recorded gaps, and events of one epoch keep the order in which they
-/// were recorded; a gap that a restored disk filled later holds events of another time.
-fn check_order(records: &[(Seq, String)], gaps: &[(Seq, Seq)]) {
-    let mut expected = Seq(1);
-    let mut newest = None;
-    for (seq, record) in records {
-        while expected < *seq {
-            let gap = gaps
-                .iter()
-                .find(|(from, to)| (*from..=*to).contains(&expected));
-            assert!(
-                gap.is_some(),
-                "place {expected} is missing and no gap explains it"
-            );
-            expected = expected.next();
-        }
-        let in_order = newest < Some(number(record)) || !gaps.is_empty();
-        assert!(in_order, "event {} out of order", number(record));
-        newest = Some(number(record));
-        expected = seq.next();
+/// Clocks of a machine: most show the true time, some never did.
+fn timepiece(origin: Instant, stage: &mut Stage) -> Timepiece {
+    let fast_ppm = i64::try_from(stage.chance.below(181)).unwrap_or(0) - 90;
+    let off_ms = match stage.chance.below(4) {
+        0 => -true_ms(Duration::ZERO),
+        1 => i64::try_from(stage.chance.below(7_200_000)).unwrap_or(0) - 3_600_000,
+        _ => 0,
+    };
+    let battery_off_ms = (stage.chance.below(3) > 0)
+        .then(|| i64::try_from(stage.chance.below(7_200_000)).unwrap_or(0) - 3_600_000);
+    let mut timepiece = Timepiece::new(origin, fast_ppm, off_ms, battery_off_ms);
+    if stage.chance.below(2) == 0 {
+        timepiece.handle_start(stage.now, stage.fresh_id());
     }
-}
-
-/// The number of the event in a record `{"n":…}`.
-fn number(record: &str) -> u64 {
-    record
-        .trim_start_matches(r#"{"n":"#)
-        .trim_end_matches('}')
-        .parse()
-        .expect("a record of ours")
+    timepiece
 }
