@@ -220,7 +220,7 @@ impl Disk {
     /// Removes segments in which all is acknowledged.
     pub(super) fn release(&mut self, acked: Seq) {
         let released = self.released(acked);
-        if let Some(last) = self.journal.drain(..released).last() {
+        if let Some(last) = self.journal.drain(..released).next_back() {
             self.begin = last.mark;
         }
     }

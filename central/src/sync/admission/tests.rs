@@ -275,7 +275,11 @@ impl Flood {
                 sends_up_to: 0,
                 bytes: 0,
                 // One in twenty has 128 kbit/s, the others 4 Mbit/s.
-                line: if till.is_multiple_of(20) { ms(62) } else { ms(2) },
+                line: if till.is_multiple_of(20) {
+                    ms(62)
+                } else {
+                    ms(2)
+                },
                 first_asked: None,
                 served: None,
                 recovered: None,
