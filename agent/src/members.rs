@@ -18,6 +18,7 @@ mod notes;
 mod replica;
 mod reserve;
 mod sealed_tree;
+mod witness;
 
 pub use key::{Key, NoteKind};
 pub use notes::Note;

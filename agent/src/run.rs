@@ -351,7 +351,7 @@ async fn open_stores(
             .into_iter()
             .flatten()
         {
-            tracing::error!(damage, "member data or notes were damaged and begin anew");
+            tracing::error!(damage, "member data or notes were damaged");
         }
         let learnt = notes::learn(&replica, &opened.outbox, &Restart::now())?;
         let identity = Identity::load(&data_dir)?;

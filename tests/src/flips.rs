@@ -10,9 +10,8 @@
 //!   event, no panic;
 //! - a value of the replica is right, or reading it is an error, or its cursor says that it has to be had
 //!   from central again; an identity is right or refused;
-//! - notes are right, or reading them is an error, or they say that they begin anew, or they are an
-//!   older state of themselves. The last comes without a word: sled cuts its log at a damage, and
-//!   nothing beside it says how long it was. It is counted apart, as `older`;
+//! - notes are right, or reading them is an error, or they say that they begin anew or are an older state
+//!   of themselves: sled cuts its log at a damage, and the witness beside it tells;
 //! - a second start after the first does at least as well.
 //!
 //! What it does not show: more than one bit, and bits that turn while the agent runs.
@@ -124,8 +123,6 @@ pub struct Outcomes {
     pub told: u32,
     /// The start was refused, in words that name place and remedy.
     pub refused: u32,
-    /// The notes went back to an older state of themselves, without a word.
-    pub older: u32,
 }
 
 /// What was seen.
@@ -144,7 +141,7 @@ pub struct Report {
 impl Report {
     /// Returns how many bits were flipped.
     pub fn flips(&self) -> u32 {
-        let of = |one: &Outcomes| one.unharmed + one.told + one.refused + one.older;
+        let of = |one: &Outcomes| one.unharmed + one.told + one.refused;
         let faults = u32::try_from(self.faults_count).unwrap_or(u32::MAX);
         self.outcomes.values().map(of).sum::<u32>() + faults
     }
@@ -155,7 +152,6 @@ impl Report {
             Ok(Found::Unharmed) => outcomes.unharmed += 1,
             Ok(Found::Told(_)) => outcomes.told += 1,
             Ok(Found::Refused(_)) => outcomes.refused += 1,
-            Ok(Found::Older) => outcomes.older += 1,
             Err(fault) => {
                 self.faults_count += 1;
                 if self.faults.len() < FAULTS_SHOWN {
@@ -172,12 +168,11 @@ impl fmt::Display for Report {
         for (part, one) in &self.outcomes {
             writeln!(
                 f,
-                "{:<10} unharmed {:>3}, told {:>3}, refused {:>3}, older {:>3}",
+                "{:<10} unharmed {:>3}, told {:>3}, refused {:>3}",
                 format!("{part:?}"),
                 one.unharmed,
                 one.told,
-                one.refused,
-                one.older
+                one.refused
             )?;
         }
         for fault in &self.faults {
@@ -239,9 +234,7 @@ pub fn play(dir: &Path, seed: u64, count: u32) -> Result<Report> {
         let first = open(store, &copy, part);
         let again = match &first {
             // The first start has acknowledged all: a second one finds an outbox without events.
-            Ok(Found::Unharmed | Found::Told(_) | Found::Older) => {
-                opening::open_again(store, &copy, part)
-            }
+            Ok(Found::Unharmed | Found::Told(_)) => opening::open_again(store, &copy, part),
             Ok(Found::Refused(_)) => open(store, &copy, part).map(drop),
             Err(_) => Ok(()),
         };

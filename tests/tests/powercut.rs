@@ -26,6 +26,7 @@ fn a_power_cut_takes_no_acknowledged_event_and_every_start_succeeds() -> Result<
         Phase::Drain,
         Phase::SegmentChange,
         Phase::Checkpoint,
+        Phase::Fork,
     ] {
         ensure!(tally.in_phase(phase) > 0, "no cut hit {phase:?}");
     }

@@ -1,11 +1,17 @@
 //! A sled tree of sealed values that survives power cuts: every change is one batch, a flush and a sync.
+//!
+//! Sled cuts its log at a damage and comes up older without a word. So every batch counts itself, and a
+//! witness beside the store knows the last count: it is written after the batch is durable, so that it is
+//! never ahead of a sound store.
 
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::key::{DISK_KEY_BYTES, DiskKey};
+use super::witness::Witness;
 use crate::storage::disk::{Disk, LocalDisk};
 use crate::storage::sled_store::{self, SledStore, SledStoreError};
 use crate::vault::{SEAL_OVERHEAD_BYTES, SEAL_PRINT_BYTES, Seal};
@@ -18,6 +24,8 @@ pub(super) const BATCH_BYTES_MAX: usize = 128 * 1024;
 
 /// Tells under which key the values are sealed; no value has a key this short.
 const PRINT_KEY: &[u8] = b"key";
+/// How many batches were ever applied.
+const COUNT_KEY: &[u8] = b"count";
 
 /// Why member data or notes cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +77,9 @@ pub(super) struct SealedTree {
     tree: sled::Tree,
     seal: Seal,
     dir: PathBuf,
+    /// Batches ever applied. One writer at a time changes it.
+    count: AtomicU64,
+    witness: Witness,
 }
 
 /// Changes to be applied as one.
@@ -94,7 +105,10 @@ impl SealedTree {
     /// begun; the second value says why.
     pub(super) fn open(dir: &Path, seal: &Seal) -> Result<(Self, Option<String>), MembersError> {
         match Self::try_open(dir, seal) {
-            Ok(tree) => Ok((tree, None)),
+            Ok(tree) => {
+                let older = tree.older_than_witnessed();
+                Ok((tree, older))
+            }
             Err(error @ MembersError::OtherKey { .. }) => Err(error),
             Err(error) => {
                 let why = describe(&error);
@@ -109,12 +123,17 @@ impl SealedTree {
         let is_new = !dir.join("db").exists();
         let store = SledStore::open(dir).map_err(|e| store_error(dir, e))?;
         let tree = store.tree("sealed").map_err(|e| store_error(dir, e))?;
-        let opened = Self {
+        let mut opened = Self {
             store,
             tree,
             seal: seal.clone(),
             dir: dir.to_owned(),
+            count: AtomicU64::new(0),
+            witness: Witness::beside(dir),
         };
+        let count = opened.guarded(|tree| tree.get(COUNT_KEY))?;
+        let count = count.and_then(|count| count.as_ref().try_into().ok());
+        opened.count = AtomicU64::new(count.map_or(0, u64::from_le_bytes));
         let print = opened.guarded(|tree| tree.get(PRINT_KEY))?;
         let own: [u8; SEAL_PRINT_BYTES] = seal.print();
         match print {
@@ -166,10 +185,25 @@ impl SealedTree {
     }
 
     /// Applies changes as one, and makes them durable.
-    pub(super) fn commit(&self, changes: Changes) -> Result<(), MembersError> {
+    pub(super) fn commit(&self, mut changes: Changes) -> Result<(), MembersError> {
         check_room(&self.dir)?;
+        let count = self.count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        changes.batch.insert(COUNT_KEY, &count.to_le_bytes());
         self.guarded(|tree| tree.apply_batch(changes.batch))?;
-        self.sync()
+        self.sync()?;
+        self.witness.write(count);
+        Ok(())
+    }
+
+    /// Says so if the store has come up older than it once was; from here on it counts as it is.
+    fn older_than_witnessed(&self) -> Option<String> {
+        let count = self.count.load(Ordering::Relaxed);
+        let witnessed = self.witness.read().filter(|witnessed| *witnessed > count)?;
+        self.count.store(witnessed, Ordering::Relaxed);
+        Some(format!(
+            "the store came up older than it was: its last {} changes are lost",
+            witnessed - count
+        ))
     }
 
     fn sync(&self) -> Result<(), MembersError> {

@@ -27,8 +27,6 @@ pub(super) enum Found {
     Told(#[expect(dead_code, reason = "shown where an unharmed store tells of a loss")] String),
     /// The agent would not start, for this reason.
     Refused(#[expect(dead_code, reason = "shown where an unharmed store is refused")] String),
-    /// The notes are an older state of themselves.
-    Older,
 }
 
 /// Opens everything in `dir`, reads all, acknowledges all, and stops cleanly.
@@ -67,16 +65,13 @@ fn try_open(store: &Store, dir: &Path, part: Part) -> Result<Found> {
         Ok(None) => bail!("the identity is gone without a word"),
         Err(error) => return refused(&error, dir),
     }
-    let mut is_older = false;
     if part.concerns_members() {
         let (replica, recovery) = match Replica::open(&dir.join("members"), &vault) {
             Ok(opened) => opened,
             Err(error) => return refused(&error, dir),
         };
         told.extend(members(store, &replica, recovery.replica_damage)?);
-        let (found, older) = notes(store, &replica, recovery.notes_damage)?;
-        told.extend(found);
-        is_older = older;
+        told.extend(notes(store, &replica, recovery.notes_damage)?);
     }
     if part.concerns_outbox() {
         let opened = match Outbox::open(config(dir), &vault, store.random()) {
@@ -85,9 +80,6 @@ fn try_open(store: &Store, dir: &Path, part: Part) -> Result<Found> {
         };
         told.extend(events(store, &opened.outbox, &opened.recovery)?);
         opened.outbox.close()?;
-    }
-    if is_older {
-        return Ok(Found::Older);
     }
     Ok(if told.is_empty() {
         Found::Unharmed
@@ -268,14 +260,9 @@ fn members(store: &Store, replica: &Replica, damage: Option<String>) -> Result<O
     Ok(told)
 }
 
-/// Returns what was said of lost notes, and whether the notes are an older state of themselves.
-fn notes(
-    store: &Store,
-    replica: &Replica,
-    damage: Option<String>,
-) -> Result<(Option<String>, bool)> {
+/// Returns what was said of lost notes.
+fn notes(store: &Store, replica: &Replica, damage: Option<String>) -> Result<Option<String>> {
     let mut told = damage;
-    let begins_anew = told.is_some();
     let mut absent = 0;
     for (name, value) in &store.notes {
         match replica.get_local(NoteKind::Setting, name) {
@@ -303,6 +290,9 @@ fn notes(
         // The daemon lists its notes at the start and ends when it cannot.
         Err(error) => bail!("one damaged note keeps the agent from starting: {error}"),
     }
-    let is_older = absent > 0 && !begins_anew && told.is_none();
-    Ok((told, is_older))
+    ensure!(
+        absent == 0 || told.is_some(),
+        "{absent} notes are gone without a word"
+    );
+    Ok(told)
 }

@@ -255,3 +255,45 @@ fn neither_numbers_nor_values_stand_in_clear_on_the_disk() {
         }
     }
 }
+
+#[test]
+fn a_store_that_came_up_older_says_so_once_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault();
+    let members = dir.path().join("members");
+    let (replica, _) = Replica::open(&members, &vault).unwrap();
+    for index in 0..5_u8 {
+        replica.put_local(NoteKind::Sale, &[index], b"x").unwrap();
+    }
+    drop(replica);
+    // What sled does at a damage: the newest changes are gone, and nothing looks wrong.
+    let aside = dir.path().join("older");
+    copy_dir(&members.join("notes"), &aside);
+    let (replica, recovery) = Replica::open(&members, &vault).unwrap();
+    assert_eq!(recovery.notes_damage, None);
+    replica.put_local(NoteKind::Sale, b"newest", b"x").unwrap();
+    drop(replica);
+    fs::remove_dir_all(members.join("notes")).unwrap();
+    copy_dir(&aside, &members.join("notes"));
+    let (replica, recovery) = Replica::open(&members, &vault).unwrap();
+    let why = recovery.notes_damage.unwrap();
+    assert!(why.contains("last 1 changes"), "{why}");
+    assert_eq!(replica.scan_local(NoteKind::Sale).unwrap().len(), 5);
+    replica.put_local(NoteKind::Sale, b"next", b"x").unwrap();
+    drop(replica);
+    let (_, recovery) = Replica::open(&members, &vault).unwrap();
+    assert_eq!(recovery.notes_damage, None);
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

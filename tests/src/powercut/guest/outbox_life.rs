@@ -65,12 +65,13 @@ pub(super) fn work(port: &mut Port, seed: u64, scenes: u32) -> Result<()> {
     port.say(Word::Phase(Phase::StartUp))?;
     let outbox = open(port, &mut rng)?;
     let mut till = Till::new(port, rng, outbox);
-    for _ in 0..scenes {
+    for scene in 0..scenes {
         till.append_scene()?;
         if till.rng.u32(0..10) < 7 {
             till.drain()?;
         }
-        if till.rng.u32(0..10) < 2 {
+        // One in any case, so that cuts can fall into it.
+        if scene == 1 || till.rng.u32(0..10) < 2 {
             till.fork()?;
             till.append_scene()?;
         }
