@@ -107,12 +107,14 @@ pub(super) async fn get_event(
 async fn read(served: &Served, after: Seq, limit: usize) -> Result<Vec<Stored>, Fault> {
     let outbox = served.outbox.clone();
     let read = tokio::task::spawn_blocking(move || {
-        match outbox.read_after(after, limit, PAGE_BYTES_MAX) {
-            Err(ReadError::Gone { .. }) => Ok(Vec::new()),
-            Err(ReadError::Gap { until, .. }) => {
-                outbox.read_after(until.seq, limit, PAGE_BYTES_MAX)
+        let mut after = after;
+        loop {
+            match outbox.read_after(after, limit, PAGE_BYTES_MAX) {
+                Err(ReadError::Gone { .. }) => return Ok(Vec::new()),
+                // Gaps with different reasons stand side by side.
+                Err(ReadError::Gap { until, .. }) => after = until.seq,
+                read => return read,
             }
-            read => read,
         }
     });
     read.await

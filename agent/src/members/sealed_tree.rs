@@ -114,7 +114,10 @@ impl SealedTree {
                 let why = describe(&error);
                 tracing::warn!(dir = %dir.display(), error = why, "the store is set aside and begun anew");
                 Self::set_aside(dir)?;
-                Self::try_open(dir, seal).map(|tree| (tree, Some(why)))
+                let tree = Self::try_open(dir, seal)?;
+                // The witness is of the former store: what it says is said already.
+                let _former = tree.older_than_witnessed();
+                Ok((tree, Some(why)))
             }
         }
     }
@@ -195,11 +198,11 @@ impl SealedTree {
         Ok(())
     }
 
-    /// Says so if the store has come up older than it once was; from here on it counts as it is.
+    /// Says so if the store has come up older than it once was; from here on it is as it is.
     fn older_than_witnessed(&self) -> Option<String> {
         let count = self.count.load(Ordering::Relaxed);
         let witnessed = self.witness.read().filter(|witnessed| *witnessed > count)?;
-        self.count.store(witnessed, Ordering::Relaxed);
+        self.witness.write(count);
         Some(format!(
             "the store came up older than it was: its last {} changes are lost",
             witnessed - count

@@ -46,11 +46,17 @@ impl NoteWriter {
         let thread = std::thread::Builder::new()
             .name("notes".to_owned())
             .spawn(move || {
+                let mut was_kept = true;
                 while let Some(note) = notes.blocking_recv() {
-                    if let Err(error) = write(&replica, &note) {
-                        // What it says is learnt again from the outbox, or asked of central again.
-                        tracing::error!(%error, "a note could not be kept");
+                    let kept = write(&replica, &note);
+                    // What it says is learnt again from the outbox, or asked of central again. A full disk
+                    // refuses every one: said once.
+                    if let Err(error) = &kept
+                        && was_kept
+                    {
+                        tracing::error!(%error, "notes cannot be kept for the time being");
                     }
+                    was_kept = kept.is_ok();
                 }
             })?;
         Ok(Self { queue, thread })
