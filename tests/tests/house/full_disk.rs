@@ -228,8 +228,8 @@ impl Till {
             }
             let gap = gaps.iter().find(|gap| {
                 let place = |field: &str| gap[field].as_u64();
-                place("from").is_some_and(|from| from <= *seq)
-                    && place("to").is_some_and(|to| *seq <= to)
+                place("from_seq").is_some_and(|from| from <= *seq)
+                    && place("to_seq").is_some_and(|to| *seq <= to)
             });
             let gap = gap.with_context(|| format!("event {seq} ({name}) is lost without a gap"))?;
             ensure!(

@@ -97,6 +97,12 @@ impl Journal {
         self.segments.iter().map(|s| s.number).collect()
     }
 
+    /// Returns whether there is a file to write what is left of a segment into.
+    pub(crate) fn can_thin(&self, number: u64) -> bool {
+        let segment = self.index_of(number).map(|index| &self.segments[index]);
+        segment.is_some_and(|s| s.bytes != self.yard.segment_bytes || !self.spares.is_empty())
+    }
+
     /// Returns how often a segment was thinned out.
     pub(crate) fn revision(&self, number: u64) -> u32 {
         self.index_of(number)

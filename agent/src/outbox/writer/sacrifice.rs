@@ -113,6 +113,9 @@ impl Writer {
 
     /// Gives up what a segment holds of a class; returns whether it held any.
     fn thin(&mut self, segment: u64, class: Class) -> Result<bool, CommitError> {
+        if !self.journal.can_thin(segment) {
+            return Ok(false);
+        }
         let victims = self.victims(segment, class).map_err(|source| CommitError {
             doing: "read a segment of",
             source: source.into(),
@@ -178,7 +181,12 @@ impl Writer {
         let mut sales: BTreeMap<String, Vec<Seq>> = BTreeMap::new();
         let numbers = self.journal.segment_numbers();
         // The sale of a scan may stand in the next segment.
-        let read = numbers.iter().filter(|number| **number >= segment).take(2);
+        let reach = if class == Class::Scan { 2 } else { 1 };
+        let read = numbers
+            .iter()
+            .filter(|number| **number >= segment)
+            .take(reach);
+        let mut has_card = false;
         for number in read {
             self.journal.read_segment(*number, &mut |found| {
                 let Found::Record { mark, plain, .. } = found else {
@@ -187,9 +195,10 @@ impl Writer {
                 let found_class = Class::of(&plain);
                 if *number == segment && found_class == class && mark.seq > self.acked.seq {
                     let card = (class == Class::Scan).then(|| card_of(&plain)).flatten();
+                    has_card |= card.is_some();
                     scans.push((mark.seq, plain.len() as u64, card));
                 } else if found_class >= Class::Sale
-                    && class == Class::Scan
+                    && has_card
                     && let Some(card) = card_of(&plain)
                 {
                     sales.entry(card).or_default().push(mark.seq);
