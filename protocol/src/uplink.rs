@@ -46,6 +46,8 @@ const QUIET: Duration = Duration::from_secs(10);
 const HINT_EVERY: Duration = Duration::from_secs(30);
 /// After so many failures in a row central may be another one, and the newest version is tried again.
 const OUTAGE_FAILURES: u32 = 3;
+/// Longest `slow down for` that is obeyed: a central that errs must not silence a till for weeks.
+const SLOW_DOWN_MAX: Duration = Duration::from_secs(10 * 60);
 /// The first version with express copies and short pages.
 const EXPRESS_SINCE: u16 = 2;
 
@@ -230,7 +232,7 @@ impl Uplink {
             }
             Verdict::SlowDown { for_ms } => {
                 self.succeed();
-                let least = Duration::from_millis(u64::from(*for_ms));
+                let least = Duration::from_millis(u64::from(*for_ms)).min(SLOW_DOWN_MAX);
                 self.wait(now, least + jitter(least / 2, entropy), Wake::SlowDown);
                 None
             }

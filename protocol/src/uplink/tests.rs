@@ -364,3 +364,12 @@ fn a_central_that_acknowledges_what_was_never_sent_is_not_believed() {
     assert_eq!(answered(&mut uplink, Verdict::Ok, 7, now), None);
     assert_eq!(uplink.acked().seq, Seq(0));
 }
+
+#[test]
+fn no_central_silences_a_terminal_for_weeks() {
+    let (mut uplink, now) = idle(0, 1);
+    uplink.poll_action(now);
+    answered(&mut uplink, Verdict::SlowDown { for_ms: u32::MAX }, 0, now);
+    let (until, why) = uplink.poll_timeout().unwrap();
+    assert_eq!((until, why), (now + SLOW_DOWN_MAX, Wake::SlowDown));
+}
