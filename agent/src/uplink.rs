@@ -24,7 +24,7 @@ use std::time::Duration;
 use tillbind_protocol::chain::forked_epoch;
 use tillbind_protocol::clock::Sample;
 use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict};
-use tillbind_protocol::ids::Seq;
+use tillbind_protocol::ids::{Epoch, Seq};
 use tillbind_protocol::replica::{Cursor, PageVerdict, ReplicaCursor};
 use tillbind_protocol::uplink::{Action, Outcome, Uplink, UplinkConfig, Wake};
 use tokio::sync::{mpsc, watch};
@@ -51,8 +51,9 @@ const HELLO_EVERY: Duration = Duration::from_secs(300);
 /// How much later than the machine the HTTP client gives up: it only guards against a lost timer.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(90);
 
-/// Name of the note on the fork that central has not heard of.
-const FORK: &[u8] = b"forked from";
+/// Name of the note on where an epoch left another, before the epoch's own name: a fork that is cut short
+/// leaves the note on the present epoch alone.
+const FORK: &[u8] = b"forked into ";
 
 /// What the task works on.
 #[derive(Debug, Clone)]
@@ -133,7 +134,7 @@ pub async fn run(
         cursor: ReplicaCursor::new(cursor),
         keys_version,
         gap: None,
-        forked_from: kept_fork(&reach)?,
+        forked_from: kept_fork(&reach.replica, reach.outbox.epoch())?,
         hello_at: None,
         told: None,
         telling: None,
@@ -208,10 +209,22 @@ async fn until(timeout: Option<(std::time::Instant, Wake)>) {
 }
 
 /// Reads the fork that the present epoch came from, if it came from one.
-fn kept_fork(reach: &Reach) -> Result<Option<Fork>, MembersError> {
-    let kept = reach.replica.get_local(NoteKind::Setting, FORK)?;
+fn kept_fork(replica: &Replica, present: Epoch) -> Result<Option<Fork>, MembersError> {
+    let kept = replica.get_local(NoteKind::Setting, &fork_name(present))?;
     let fork: Option<Fork> = kept.and_then(|value| serde_json::from_slice(&value).ok());
-    Ok(fork.filter(|fork| forked_epoch(fork.epoch, fork.at) == reach.outbox.epoch()))
+    Ok(fork.filter(|fork| forked_epoch(fork.epoch, fork.at) == present))
+}
+
+/// Remembers where an epoch left another, durably. Blocks on the disk.
+fn keep_fork(replica: &Replica, fork: Fork) -> Result<(), MembersError> {
+    // A number and a name always have a JSON form.
+    let value = serde_json::to_vec(&fork).unwrap_or_default();
+    let into = forked_epoch(fork.epoch, fork.at);
+    replica.put_local(NoteKind::Setting, &fork_name(into), &value)
+}
+
+fn fork_name(into: Epoch) -> Vec<u8> {
+    [FORK, &into.0.to_le_bytes()].concat()
 }
 
 impl Task {
@@ -401,9 +414,10 @@ impl Task {
         tracing::warn!(%former, %at, %epoch, "two histories share this epoch: beginning a new one");
         let outbox = self.reach.outbox.clone();
         let fork = Fork { epoch: former, at };
-        // Kept first: after a crash in between it leads to another epoch than the present one, and
-        // says nothing.
-        let kept = self.keep_fork(fork).await?;
+        // For every central that may ask: a restored one must hear of it again. Kept first: a crash in
+        // between leaves a note on an epoch that is not there yet.
+        let replica = self.reach.replica.clone();
+        let kept = blocking(move || keep_fork(&replica, fork)).await?;
         if let Err(error) = kept {
             self.fail(&error.to_string());
             return Ok(());
@@ -429,18 +443,6 @@ impl Task {
             Err(error) => self.fail(&error.to_string()),
         }
         Ok(())
-    }
-
-    /// Remembers where this epoch left the former one, for every central that may ask: a restored one
-    /// must hear of it again.
-    async fn keep_fork(&self, fork: Fork) -> Result<Result<(), MembersError>, UplinkError> {
-        let replica = self.reach.replica.clone();
-        blocking(move || {
-            // A number and a name always have a JSON form.
-            let value = serde_json::to_vec(&fork).unwrap_or_default();
-            replica.put_local(NoteKind::Setting, FORK, &value)
-        })
-        .await
     }
 
     fn oldest(&self) -> Seq {

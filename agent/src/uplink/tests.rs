@@ -267,3 +267,25 @@ async fn a_waiting_binding_is_shown_while_the_backlog_goes_up_and_once_only() {
     assert_eq!(first["batch"]["first"], 1);
     assert_eq!(first["express"][0]["seq"], 61);
 }
+
+#[test]
+fn a_fork_that_was_cut_short_leaves_the_note_on_the_present_epoch_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = Vault::from_key([4; 32], test_random(8));
+    let (replica, _) = Replica::open(&dir.path().join("members"), &vault).unwrap();
+    let first = Fork {
+        epoch: Epoch(7),
+        at: Seq(3),
+    };
+    let present = forked_epoch(first.epoch, first.at);
+    let second = Fork {
+        epoch: present,
+        at: Seq(9),
+    };
+    keep_fork(&replica, first).unwrap();
+    keep_fork(&replica, second).unwrap();
+    assert_eq!(kept_fork(&replica, present).unwrap(), Some(first));
+    let into = forked_epoch(second.epoch, second.at);
+    assert_eq!(kept_fork(&replica, into).unwrap(), Some(second));
+    assert_eq!(kept_fork(&replica, first.epoch).unwrap(), None);
+}
