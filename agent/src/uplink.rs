@@ -38,7 +38,7 @@ use crate::identity::tls::TlsError;
 use crate::identity::{Identity, SuspectTime};
 use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::{Outbox, Pressure};
-use cut::{Cut, CutError, Gap, Wanted, cut};
+use cut::{Cut, CutError, Gap, Wanted, cut, told};
 use line::{Answer, Line, LineError};
 use packing::KeptDictionary;
 pub use status::LineStatus;
@@ -88,6 +88,17 @@ pub enum UplinkError {
     /// The outbox is closed.
     #[error("the outbox is closed")]
     Stopped,
+}
+
+/// What became of the member data that an answer brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MemberData {
+    /// All that there is now is here.
+    Complete,
+    /// The next page waits at central.
+    More,
+    /// It could not be kept and would come again.
+    NotKept,
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<Answer, LineError>> + Send>>;
@@ -254,7 +265,14 @@ impl Task {
                 self.machine.handle_sent(cut.load);
                 (cut, Duration::ZERO)
             }
-            Action::SendPoll { wait } => (Cut::default(), wait),
+            Action::SendPoll { wait } => match self.gap.clone() {
+                None => (Cut::default(), wait),
+                Some(gap) => {
+                    let outbox = self.reach.outbox.clone();
+                    let read = tokio::task::spawn_blocking(move || told(&outbox, &gap));
+                    (read.await.map_err(|_| CutError::Stopped)??, wait)
+                }
+            },
         };
         let version = self.machine.version();
         let would_tell = (version, self.reach.outbox.stats().pressure);
@@ -332,16 +350,19 @@ impl Task {
         if let Some(dictionary) = &response.dictionary {
             self.take_dictionary(dictionary.clone()).await?;
         }
-        let more = self.take_member_data(&response).await;
+        let data = self.take_member_data(&response).await;
         let oldest = self.oldest();
         let outcome = self.machine.handle_answer(
             &response.verdict,
             response.acked,
-            more,
+            data == MemberData::More,
             oldest,
             received,
             draw(),
         );
+        if data == MemberData::NotKept {
+            self.machine.handle_unkept(clock::monotonic(), draw());
+        }
         match outcome {
             None => {}
             Some(Outcome::Acknowledged(mark)) => {
@@ -365,8 +386,8 @@ impl Task {
         Ok(())
     }
 
-    /// Writes a page and key set that came along; says whether the next page waits at central.
-    async fn take_member_data(&mut self, response: &ExchangeResponse) -> bool {
+    /// Writes a page and key set that came along.
+    async fn take_member_data(&mut self, response: &ExchangeResponse) -> MemberData {
         if let Some(keys) = &response.keys
             && keys.version != self.keys_version
         {
@@ -375,10 +396,14 @@ impl Task {
         }
         let Some(page) = &response.page else {
             self.show(|status| status.replica_complete = true);
-            return false;
+            return MemberData::Complete;
         };
         let reset = match self.cursor.handle_page(page) {
-            PageVerdict::Ignore => return page.more && page.from == *self.cursor.durable(),
+            PageVerdict::Ignore if page.from == *self.cursor.durable() && !page.more => {
+                return MemberData::Complete;
+            }
+            // Whatever central has in mind: to ask again leads nowhere.
+            PageVerdict::Ignore => return MemberData::NotKept,
             PageVerdict::Apply => false,
             PageVerdict::ResetAndApply => true,
         };
@@ -394,16 +419,20 @@ impl Task {
                 if !verdicts.is_empty() {
                     self.tell(Event::Verdicts(verdicts)).await;
                 }
-                more
+                if more {
+                    MemberData::More
+                } else {
+                    MemberData::Complete
+                }
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "member data could not be written; it is asked for again");
                 self.cursor.handle_failed();
-                false
+                MemberData::NotKept
             }
             Err(_) => {
                 self.cursor.handle_failed();
-                false
+                MemberData::NotKept
             }
         }
     }
