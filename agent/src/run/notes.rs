@@ -30,7 +30,7 @@ const RESTART_MS: u64 = 30_000;
 /// million: a cheap quartz in the cold.
 const BATTERY_PPM: u64 = 200;
 /// How far the wall clock and the clock on the battery may differ, in milliseconds, where one was set
-/// from the other.
+/// from the other: at the note as well as after the start.
 const BATTERY_APART_MS: u64 = 5 * 60 * 1_000;
 
 /// Writes notes, one after the other, on a thread of its own.
@@ -48,7 +48,7 @@ impl NoteWriter {
             .spawn(move || {
                 let mut was_kept = true;
                 while let Some(note) = notes.blocking_recv() {
-                    let kept = write(&replica, &note);
+                    let kept = write(&replica, &with_battery(note));
                     // What it says is learnt again from the outbox, or asked of central again. A full disk
                     // refuses every one: said once.
                     if let Err(error) = &kept
@@ -73,6 +73,34 @@ impl NoteWriter {
         drop(self.queue);
         if self.thread.join().is_err() {
             tracing::error!("the writer of the notes panicked");
+        }
+    }
+}
+
+/// Adds to a note on central's clock what the clock on the battery said when the note was made: here,
+/// since asking it may take a while.
+fn with_battery(note: Note) -> Note {
+    let Note::Clock(clock) = note else {
+        return note;
+    };
+    let battery_ms = platform::battery_clock_ms();
+    Note::Clock(clock.with_battery(battery_ms, clock::uptime()))
+}
+
+impl ClockNote {
+    fn noted_at(&self) -> Uptime {
+        Uptime {
+            awake: Duration::from_millis(self.awake_ms),
+            asleep: Duration::from_millis(self.asleep_ms),
+        }
+    }
+
+    fn with_battery(self, battery_ms: Option<i64>, now: Uptime) -> Self {
+        let since = now.since(self.noted_at()).as_millis();
+        let since_ms = i64::try_from(since).unwrap_or(i64::MAX);
+        Self {
+            battery_ms: battery_ms.map(|ms| ms.saturating_sub(since_ms)),
+            ..self
         }
     }
 }
@@ -196,15 +224,14 @@ impl Restart {
 ///
 /// Within one run of the machine the time since its start went on, whatever became of the wall clock:
 /// the estimate is as good as ever. After a start of the machine only the wall clock can tell how long
-/// it was off, and only where a clock on a battery bears it out: one without goes on from where it had
-/// stopped, or from 1970. Nothing is claimed then until the first exchange. What cannot be told is a
-/// battery's clock that somebody set meanwhile; the first exchange contradicts it.
+/// it was off, and only where a clock on a battery bears it out, then as now: one without goes on from
+/// where it had stopped, or from 1970; and a wall clock that was set while the machine ran is another one
+/// after the start, which goes by the battery. Nothing is claimed then until the first exchange. What the
+/// clocks differed by, then and now, is how far the wall clock may have stepped in between. What cannot
+/// be told is a battery's clock that somebody set meanwhile; the first exchange contradicts it.
 fn restored(note: &ClockNote, restart: &Restart) -> Option<ClockEstimator> {
     let now = restart.now;
-    let noted_at = Uptime {
-        awake: Duration::from_millis(note.awake_ms),
-        asleep: Duration::from_millis(note.asleep_ms),
-    };
+    let noted_at = note.noted_at();
     let is_same_run = restart.boot.is_some() && restart.boot == note.boot;
     if is_same_run && noted_at.total() <= now.uptime.total() {
         let estimate = Estimate {
@@ -215,11 +242,13 @@ fn restored(note: &ClockNote, restart: &Restart) -> Option<ClockEstimator> {
     }
     let off_ms = u64::try_from(now.local_ms.saturating_sub(note.local_ms)).ok()?;
     let apart_ms = now.local_ms.abs_diff(restart.battery_ms?);
-    if apart_ms > BATTERY_APART_MS {
+    let was_apart_ms = note.local_ms.abs_diff(note.battery_ms?);
+    if apart_ms.max(was_apart_ms) > BATTERY_APART_MS {
         return None;
     }
     let drift_ms = off_ms.saturating_mul(BATTERY_PPM) / 1_000_000;
-    let widened_ms = u32::try_from(drift_ms.saturating_add(RESTART_MS)).unwrap_or(u32::MAX);
+    let widened_ms = drift_ms + RESTART_MS + apart_ms + was_apart_ms;
+    let widened_ms = u32::try_from(widened_ms).unwrap_or(u32::MAX);
     let estimate = Estimate {
         central_ms: now.local_ms.saturating_add(note.offset_ms),
         uncertainty_ms: note.uncertainty_ms.saturating_add(widened_ms),
@@ -304,6 +333,7 @@ mod tests {
             boot: Some("one".to_owned()),
             awake_ms: 60_000,
             asleep_ms: 0,
+            battery_ms: Some(NOTED_MS - 400),
         }
     }
 
@@ -337,6 +367,32 @@ mod tests {
         let known = estimate(&restart("two", 9_000, local_ms, Some(local_ms - 900))).unwrap();
         assert!(known.central_ms.abs_diff(local_ms + 5_000) <= 1);
         assert!((200_000..210_000).contains(&known.uncertainty_ms));
+        // Clocks that differ say less, by as much.
+        let apart = restart("two", 9_000, local_ms, Some(local_ms - 60_900));
+        let wider = estimate(&apart).unwrap();
+        assert_eq!(wider.uncertainty_ms, known.uncertainty_ms + 60_000);
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_while_the_machine_ran_claims_nothing_after_it_was_off() {
+        let local_ms = NOTED_MS + HOUR_MS;
+        let restart = restart("two", 9_000, local_ms, Some(local_ms));
+        for battery_ms in [None, Some(NOTED_MS - HOUR_MS), Some(0), Some(i64::MAX)] {
+            let note = ClockNote {
+                battery_ms,
+                ..note()
+            };
+            let known = restored(&note, &restart);
+            assert!(known.is_none(), "{battery_ms:?}");
+        }
+    }
+
+    #[test]
+    fn the_clock_on_the_battery_is_noted_as_of_the_note_however_late_it_is_asked() {
+        let asked_at = note().noted_at() + Duration::from_secs(3);
+        let noted = note().with_battery(Some(NOTED_MS + 3_000), asked_at);
+        assert_eq!(noted.battery_ms, Some(NOTED_MS));
+        assert_eq!(note().with_battery(None, asked_at).battery_ms, None);
     }
 
     #[test]
