@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::effect::{ClockNote, Note};
 use crate::clock::{self, Moment};
+use crate::downlink::{self, DownlinkError};
 use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::{Outbox, ReadError};
 use crate::platform;
@@ -188,6 +189,7 @@ pub(super) fn learn(
     for note in learnt.learn_from_outbox(outbox) {
         write(replica, &note)?;
     }
+    learnt.forget_decided(replica)?;
     Ok(learnt)
 }
 
@@ -257,6 +259,21 @@ fn restored(note: &ClockNote, restart: &Restart) -> Option<ClockEstimator> {
 }
 
 impl Learnt {
+    /// Drops requests whose verdict came: it became durable with its page, and a crash kept the owner of
+    /// the state from hearing of it. Central does not send it again.
+    fn forget_decided(&mut self, replica: &Replica) -> Result<(), MembersError> {
+        let mut open = Vec::new();
+        for request in std::mem::take(&mut self.requested) {
+            if is_decided(replica, &request)? {
+                write(replica, &Note::Decided(request.id))?;
+            } else {
+                open.push(request);
+            }
+        }
+        self.requested = open;
+        Ok(())
+    }
+
     fn learn_from_outbox(&mut self, outbox: &Outbox) -> Vec<Note> {
         let mut unnoted = Vec::new();
         let mut after = outbox.acked().seq;
@@ -318,9 +335,29 @@ impl Learnt {
     }
 }
 
+fn is_decided(replica: &Replica, request: &BindingRequest) -> Result<bool, MembersError> {
+    match downlink::card_entry(replica, &request.card) {
+        Ok(Some(entry)) => Ok(entry.verdicts.iter().any(|one| one.id == request.id)),
+        Ok(None) => Ok(false),
+        Err(DownlinkError::Members(error)) => Err(error),
+        Err(DownlinkError::Entry(error)) => {
+            tracing::warn!(%error, id = request.id.as_str(), "whether a binding is decided cannot be read");
+            Ok(false)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tillbind_protocol::event::Evidence;
+    use tillbind_protocol::ids::CardNumber;
+    use tillbind_protocol::replica::{BindingState, BindingVerdict, Change, Cursor, Page};
+
     use super::*;
+    use crate::outbox::OutboxConfig;
+    use crate::vault::{Vault, test_random};
 
     const NOTED_MS: i64 = 1_700_000_000_000;
     const HOUR_MS: i64 = 3_600_000;
@@ -393,6 +430,57 @@ mod tests {
         let noted = note().with_battery(Some(NOTED_MS + 3_000), asked_at);
         assert_eq!(noted.battery_ms, Some(NOTED_MS));
         assert_eq!(note().with_battery(None, asked_at).battery_ms, None);
+    }
+
+    fn request(id: &str) -> BindingRequest {
+        BindingRequest {
+            id: id.parse().unwrap(),
+            card: CardNumber::new("950110153123456781").unwrap(),
+            card_kind: "gsrn".to_owned(),
+            account: "tmall:82731".parse().unwrap(),
+            evidence: Evidence::MemberCode { code: "x".into() },
+        }
+    }
+
+    #[test]
+    fn a_verdict_that_became_durable_just_before_a_crash_is_found_at_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = Vault::from_key([4; 32], test_random(8));
+        let config = OutboxConfig::new(dir.path().join("outbox"), Arc::new(|| Duration::ZERO));
+        let outbox = Outbox::open(config, &vault, test_random(9)).unwrap().outbox;
+        let (replica, _) = Replica::open(&dir.path().join("members"), &vault).unwrap();
+        for id in ["b1", "b2"] {
+            write(&replica, &Note::Requested(Box::new(request(id)))).unwrap();
+        }
+        // One waits besides, whose copy went ahead of it.
+        let waiting = Recorded {
+            stamp: ClockEstimator::default().stamp(Uptime::ZERO, 0),
+            body: EventBody::BindingRequested(request("b3")),
+        };
+        outbox.append(waiting.to_record().unwrap()).wait().unwrap();
+        let decided = ["b1", "b3"].map(|id| {
+            Change::Binding(BindingVerdict {
+                id: id.parse().unwrap(),
+                card: request(id).card,
+                account: request(id).account,
+                state: BindingState::Confirmed,
+                reason: None,
+            })
+        });
+        let page = Page {
+            from: Cursor::default(),
+            changes: decided.to_vec(),
+            to: Cursor("1".into()),
+            more: false,
+            reset: false,
+        };
+        downlink::apply(&replica, page, false).unwrap();
+        let started = restart("one", 60_000, 0, None);
+        for _ in 0..2 {
+            let learnt = learn(&replica, &outbox, &started).unwrap();
+            assert_eq!(learnt.requested, [request("b2")]);
+        }
+        assert_eq!(replica.scan_local(NoteKind::Binding).unwrap().len(), 1);
     }
 
     #[test]
