@@ -456,10 +456,11 @@ impl Task {
                 for damage in &forked.damages {
                     let (from, to) = (damage.from, damage.to);
                     let reason = &damage.reason;
-                    tracing::error!(%from, %to, reason, "events that should have moved are lost");
+                    tracing::error!(%from, %to, reason, "lost events moved as a gap");
                 }
                 if let Some((from, to)) = forked.gone {
-                    tracing::warn!(%from, %to, "acknowledged events that differ are no longer kept");
+                    tracing::warn!(%from, %to, "acknowledged events that differ are no longer kept: they \
+                        moved as a gap");
                 }
                 let (acked, head) = (self.reach.outbox.acked(), self.reach.outbox.appended());
                 self.machine.handle_forked(acked, head);

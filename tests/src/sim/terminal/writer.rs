@@ -213,8 +213,7 @@ impl Run {
             let epoch = site.disk.epoch;
             let lost = site.disk.fork(at, self.outbox.acked, leave_behind);
             let model = &mut site.stage.model;
-            let acked = self.outbox.acked.seq;
-            model.handle_left(site.identity, Fork { epoch, at }, acked, &lost);
+            model.handle_left(site.identity, Fork { epoch, at }, site.disk.epoch, &lost);
             for entry in &site.disk.journal {
                 if let Some(record) = entry.record() {
                     site.stage
