@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tillbind_protocol::backoff::BackoffConfig;
-use tillbind_protocol::chain::Mark;
-use tillbind_protocol::exchange::CURRENT;
+use tillbind_protocol::chain::{Mark, forked_epoch};
+use tillbind_protocol::exchange::{CURRENT, Fork};
+use tillbind_protocol::ids::Epoch;
 use tillbind_protocol::replica::Page;
 use tokio::task::JoinHandle;
 
+use super::fork::keep_fork;
 use super::*;
 use crate::identity::enrolment::enrol;
 use crate::identity::fake_central::{FakeCentral, Held};
