@@ -51,7 +51,7 @@ pub(super) struct Model {
     pub(super) commits: Vec<Commit>,
     /// Terminals whose disk was ever replaced by a backup.
     pub(super) restored: BTreeSet<usize>,
-    /// Terminals of which a fork moved gaps, after which the chain is another one than on a disk that still
+    /// Terminals of which a fork moved gaps for what waited, after which the chain is another one than on a disk that still
     /// had their events. Restored thereafter, such a disk sends events twice.
     pub(super) renumbered: BTreeSet<usize>,
 }
@@ -127,9 +127,10 @@ impl Model {
         identity: usize,
         left: Fork,
         into: Epoch,
+        acked: Seq,
         lost: &[(Seq, Seq)],
     ) {
-        if !lost.is_empty() {
+        if lost.iter().any(|(former, _)| *former > acked) {
             self.renumbered.insert(identity);
         }
         for (former, place) in lost {

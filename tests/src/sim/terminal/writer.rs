@@ -213,7 +213,9 @@ impl Run {
             let epoch = site.disk.epoch;
             let lost = site.disk.fork(at, self.outbox.acked, leave_behind);
             let model = &mut site.stage.model;
-            model.handle_left(site.identity, Fork { epoch, at }, site.disk.epoch, &lost);
+            let acked = self.outbox.acked.seq;
+            let left = Fork { epoch, at };
+            model.handle_left(site.identity, left, site.disk.epoch, acked, &lost);
             for entry in &site.disk.journal {
                 if let Some(record) = entry.record() {
                     site.stage
