@@ -187,9 +187,9 @@ pub struct Forked {
     /// How many events moved.
     pub moved: u64,
     /// Events that should have moved, but were acknowledged and are no longer kept: first and last
-    /// place in the former epoch.
+    /// place in the former epoch. They moved as a gap.
     pub gone: Option<(Seq, Seq)>,
-    /// Events that should have moved, but are lost; places in the former epoch.
+    /// Events that should have moved, but are lost; places in the former epoch. They moved as gaps.
     pub damages: Vec<Damage>,
 }
 

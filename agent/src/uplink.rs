@@ -9,6 +9,7 @@
 
 mod cut;
 mod dictionary;
+mod fork;
 pub(crate) mod line;
 pub mod packing;
 mod request;
@@ -21,7 +22,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tillbind_protocol::chain::forked_epoch;
 use tillbind_protocol::clock::Sample;
 use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict};
 use tillbind_protocol::ids::Seq;
@@ -36,9 +36,10 @@ use crate::event::Event;
 use crate::identity::enrolment::Machine;
 use crate::identity::tls::TlsError;
 use crate::identity::{Identity, SuspectTime};
-use crate::members::{MembersError, NoteKind, Replica};
+use crate::members::{MembersError, Replica};
 use crate::outbox::{Outbox, Pressure};
-use cut::{Cut, CutError, Gap, Wanted, cut};
+use cut::{Cut, CutError, Gap, Wanted, cut, told};
+use fork::kept_fork;
 use line::{Answer, Line, LineError};
 use packing::KeptDictionary;
 pub use status::LineStatus;
@@ -50,9 +51,6 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const HELLO_EVERY: Duration = Duration::from_secs(300);
 /// How much later than the machine the HTTP client gives up: it only guards against a lost timer.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(90);
-
-/// Name of the note on the fork that central has not heard of.
-const FORK: &[u8] = b"forked from";
 
 /// What the task works on.
 #[derive(Debug, Clone)]
@@ -87,6 +85,17 @@ pub enum UplinkError {
     /// The outbox is closed.
     #[error("the outbox is closed")]
     Stopped,
+}
+
+/// What became of the member data that an answer brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MemberData {
+    /// All that there is now is here.
+    Complete,
+    /// The next page waits at central.
+    More,
+    /// It could not be kept and would come again.
+    NotKept,
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<Answer, LineError>> + Send>>;
@@ -133,7 +142,7 @@ pub async fn run(
         cursor: ReplicaCursor::new(cursor),
         keys_version,
         gap: None,
-        forked_from: kept_fork(&reach)?,
+        forked_from: kept_fork(&reach.replica, reach.outbox.epoch())?,
         hello_at: None,
         told: None,
         telling: None,
@@ -207,13 +216,6 @@ async fn until(timeout: Option<(std::time::Instant, Wake)>) {
     }
 }
 
-/// Reads the fork that the present epoch came from, if it came from one.
-fn kept_fork(reach: &Reach) -> Result<Option<Fork>, MembersError> {
-    let kept = reach.replica.get_local(NoteKind::Setting, FORK)?;
-    let fork: Option<Fork> = kept.and_then(|value| serde_json::from_slice(&value).ok());
-    Ok(fork.filter(|fork| forked_epoch(fork.epoch, fork.at) == reach.outbox.epoch()))
-}
-
 impl Task {
     /// Begins what the machine asks for; none for an abort.
     async fn begin(&mut self, action: Action) -> Result<Option<Exchange>, CutError> {
@@ -241,7 +243,14 @@ impl Task {
                 self.machine.handle_sent(cut.load);
                 (cut, Duration::ZERO)
             }
-            Action::SendPoll { wait } => (Cut::default(), wait),
+            Action::SendPoll { wait } => match self.gap.clone() {
+                None => (Cut::default(), wait),
+                Some(gap) => {
+                    let outbox = self.reach.outbox.clone();
+                    let read = tokio::task::spawn_blocking(move || told(&outbox, &gap));
+                    (read.await.map_err(|_| CutError::Stopped)??, wait)
+                }
+            },
         };
         let version = self.machine.version();
         let would_tell = (version, self.reach.outbox.stats().pressure);
@@ -319,16 +328,19 @@ impl Task {
         if let Some(dictionary) = &response.dictionary {
             self.take_dictionary(dictionary.clone()).await?;
         }
-        let more = self.take_member_data(&response).await;
+        let data = self.take_member_data(&response).await;
         let oldest = self.oldest();
         let outcome = self.machine.handle_answer(
             &response.verdict,
             response.acked,
-            more,
+            data == MemberData::More,
             oldest,
             received,
             draw(),
         );
+        if data == MemberData::NotKept {
+            self.machine.handle_unkept(clock::monotonic(), draw());
+        }
         match outcome {
             None => {}
             Some(Outcome::Acknowledged(mark)) => {
@@ -352,8 +364,8 @@ impl Task {
         Ok(())
     }
 
-    /// Writes a page and key set that came along; says whether the next page waits at central.
-    async fn take_member_data(&mut self, response: &ExchangeResponse) -> bool {
+    /// Writes a page and key set that came along.
+    async fn take_member_data(&mut self, response: &ExchangeResponse) -> MemberData {
         if let Some(keys) = &response.keys
             && keys.version != self.keys_version
         {
@@ -362,10 +374,14 @@ impl Task {
         }
         let Some(page) = &response.page else {
             self.show(|status| status.replica_complete = true);
-            return false;
+            return MemberData::Complete;
         };
         let reset = match self.cursor.handle_page(page) {
-            PageVerdict::Ignore => return page.more && page.from == *self.cursor.durable(),
+            PageVerdict::Ignore if page.from == *self.cursor.durable() && !page.more => {
+                return MemberData::Complete;
+            }
+            // Whatever central has in mind: to ask again leads nowhere.
+            PageVerdict::Ignore => return MemberData::NotKept,
             PageVerdict::Apply => false,
             PageVerdict::ResetAndApply => true,
         };
@@ -381,66 +397,22 @@ impl Task {
                 if !verdicts.is_empty() {
                     self.tell(Event::Verdicts(verdicts)).await;
                 }
-                more
+                if more {
+                    MemberData::More
+                } else {
+                    MemberData::Complete
+                }
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "member data could not be written; it is asked for again");
                 self.cursor.handle_failed();
-                false
+                MemberData::NotKept
             }
             Err(_) => {
                 self.cursor.handle_failed();
-                false
+                MemberData::NotKept
             }
         }
-    }
-
-    async fn fork(&mut self, at: Seq) -> Result<(), UplinkError> {
-        let former = self.reach.outbox.epoch();
-        let epoch = forked_epoch(former, at);
-        tracing::warn!(%former, %at, %epoch, "two histories share this epoch: beginning a new one");
-        let outbox = self.reach.outbox.clone();
-        let fork = Fork { epoch: former, at };
-        // Kept first: after a crash in between it leads to another epoch than the present one, and
-        // says nothing.
-        let kept = self.keep_fork(fork).await?;
-        if let Err(error) = kept {
-            self.fail(&error.to_string());
-            return Ok(());
-        }
-        match blocking(move || outbox.fork(at, epoch)).await? {
-            Ok(forked) => {
-                for damage in &forked.damages {
-                    let (from, to) = (damage.from, damage.to);
-                    let reason = &damage.reason;
-                    tracing::error!(%from, %to, reason, "events that should have moved are lost");
-                }
-                if let Some((from, to)) = forked.gone {
-                    tracing::warn!(%from, %to, "acknowledged events that differ are no longer kept");
-                }
-                let (acked, head) = (self.reach.outbox.acked(), self.reach.outbox.appended());
-                self.machine.handle_forked(acked, head);
-                self.forked_from = Some(fork);
-                self.hello_at = None;
-                self.gap = None;
-                self.show(|status| status.forks = status.forks.saturating_add(1));
-                self.tell(Event::Epoch(epoch)).await;
-            }
-            Err(error) => self.fail(&error.to_string()),
-        }
-        Ok(())
-    }
-
-    /// Remembers where this epoch left the former one, for every central that may ask: a restored one
-    /// must hear of it again.
-    async fn keep_fork(&self, fork: Fork) -> Result<Result<(), MembersError>, UplinkError> {
-        let replica = self.reach.replica.clone();
-        blocking(move || {
-            // A number and a name always have a JSON form.
-            let value = serde_json::to_vec(&fork).unwrap_or_default();
-            replica.put_local(NoteKind::Setting, FORK, &value)
-        })
-        .await
     }
 
     fn oldest(&self) -> Seq {

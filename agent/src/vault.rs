@@ -66,6 +66,8 @@ impl Purpose {
 }
 
 const CARD_INDEX_CONTEXT: &str = "tillbind 2026 vault card index v1";
+/// Length of the key's fingerprint, in bytes.
+const ID_BYTES: usize = 8;
 const ID_CONTEXT: &str = "tillbind 2026 vault fingerprint v1";
 
 /// Why the vault cannot be opened.
@@ -91,6 +93,15 @@ pub enum VaultError {
         path: PathBuf,
         /// The directory that holds sealed data.
         data_dir: PathBuf,
+    },
+    /// What tells the key from another cannot be read; the key itself may be right.
+    #[error(
+        "{path} is damaged: it should tell whether the key is the one that sealed the data. Restore it from \
+         a backup, or, if you are sure of the key, remove it: it is made anew"
+    )]
+    Fingerprint {
+        /// The file.
+        path: PathBuf,
     },
     /// The key file has the wrong length.
     #[error("the key {path} is not 32 bytes or 64 hex digits: put the right file there")]
@@ -194,9 +205,10 @@ impl Vault {
 
     fn check_fingerprint(&self, data_dir: &Path, key_path: &Path) -> Result<(), VaultError> {
         let path = data_dir.join(ID_NAME);
-        let print = &blake3::derive_key(ID_CONTEXT, &self.master.0)[..8];
+        let print = &blake3::derive_key(ID_CONTEXT, &self.master.0)[..ID_BYTES];
         match fs::read(&path) {
             Ok(found) if found == print => Ok(()),
+            Ok(found) if found.len() != ID_BYTES => Err(VaultError::Fingerprint { path }),
             Ok(_) => Err(VaultError::Other {
                 path: key_path.to_owned(),
                 data_dir: data_dir.to_owned(),
@@ -352,6 +364,24 @@ mod tests {
         fs::write(dir.path().join(KEY_NAME), b"short").unwrap();
         let error = open(dir.path(), None).unwrap_err();
         assert!(matches!(error, VaultError::Malformed { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_fingerprint_is_not_blamed_on_the_key() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), None).unwrap();
+        let id = dir.path().join(ID_NAME);
+        let whole = fs::read(&id).unwrap();
+        for damaged in [&b""[..], &whole[..5]] {
+            fs::write(&id, damaged).unwrap();
+            let error = open(dir.path(), None).unwrap_err();
+            assert!(matches!(error, VaultError::Fingerprint { .. }), "{error}");
+            assert!(!error.to_string().contains("former key"), "{error}");
+        }
+        // As the message says.
+        fs::remove_file(&id).unwrap();
+        open(dir.path(), None).unwrap();
+        assert_eq!(fs::read(&id).unwrap(), whole);
     }
 
     #[test]

@@ -323,11 +323,9 @@ fn decide_poll<'r>(
 /// events since its own acknowledged mark, ask for them to find the first that differs.
 fn diverged_before<'r>(history: &History<'_>, request: &'r ExchangeRequest) -> Decision<'r> {
     let acked = request.acked;
-    let shown_from = request.batch.as_ref().map(|batch| batch.first);
+    let is_shown = shows_from(request, acked.seq.next());
     match history.agrees(&acked) {
-        Agreement::Equal | Agreement::NotKept
-            if acked.seq < request.head.seq && shown_from != Some(acked.seq.next()) =>
-        {
+        Agreement::Equal | Agreement::NotKept if acked.seq < request.head.seq && !is_shown => {
             answer(
                 Verdict::Rewind {
                     to: acked.seq.next(),
@@ -342,6 +340,17 @@ fn diverged_before<'r>(history: &History<'_>, request: &'r ExchangeRequest) -> D
             },
             acked,
         ),
+    }
+}
+
+/// Whether a request tells of everything from a place on: by its batch, or by a notice of what is gone
+/// there and the batch behind it.
+fn shows_from(request: &ExchangeRequest, wanted: Seq) -> bool {
+    let batch = request.batch.as_ref().filter(|batch| !batch.is_empty());
+    let joins = |gap: &&GapNotice| batch.is_none_or(|batch| batch.first == gap.to.next());
+    match request.gap.as_ref().filter(joins) {
+        Some(gap) => gap.from <= wanted && wanted <= gap.to.next(),
+        None => batch.is_some_and(|batch| batch.first == wanted),
     }
 }
 

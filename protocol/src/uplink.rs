@@ -11,6 +11,10 @@
 //! run; [`Action::SendBatch`] says which. **Somebody at the till:** an event after a quiet time cuts a
 //! back-off short. **Versions:** a central that is older is spoken to in its own version.
 //!
+//! **No loop without a pause.** An answer that changes nothing and asks again, whatever the reason, is
+//! followed by a pause that grows: a rewind to where one led before, a batch that took central no
+//! further, a page that could not be kept.
+//!
 //! Use: feed `handle_*`, then call [`Uplink::poll_action`] until it returns `None`, then sleep until
 //! [`Uplink::poll_timeout`].
 
@@ -46,6 +50,8 @@ const QUIET: Duration = Duration::from_secs(10);
 const HINT_EVERY: Duration = Duration::from_secs(30);
 /// After so many failures in a row central may be another one, and the newest version is tried again.
 const OUTAGE_FAILURES: u32 = 3;
+/// Longest `slow down for` that is obeyed: a central that errs must not silence a till for weeks.
+const SLOW_DOWN_MAX: Duration = Duration::from_secs(10 * 60);
 /// The first version with express copies and short pages.
 const EXPRESS_SINCE: u16 = 2;
 
@@ -70,6 +76,12 @@ pub struct Uplink {
     more_pages: bool,
     abort_poll: bool,
     backoff: Backoff,
+    /// Answers of late that changed nothing and asked again.
+    stalls: Backoff,
+    /// Where the last rewind led.
+    rewound: Option<Seq>,
+    /// How far central had come by its last answer.
+    heard: Option<Seq>,
     line: Line,
     batch: Portion,
     page: Portion,
@@ -89,6 +101,9 @@ impl Uplink {
         };
         Self {
             backoff: Backoff::new(config.backoff),
+            stalls: Backoff::new(config.backoff),
+            rewound: None,
+            heard: None,
             config,
             acked,
             head,
@@ -178,6 +193,7 @@ impl Uplink {
     ) -> Option<Outcome> {
         self.abort_poll = false;
         let took = self.took(now);
+        let was_sending = matches!(self.state, State::Sending { .. });
         self.state = State::Idle;
         self.more_pages = more_pages;
         let load = std::mem::take(&mut self.load);
@@ -194,14 +210,26 @@ impl Uplink {
                     Some(_) if acked.seq < self.acked.seq => Some(acked.seq),
                     Some(_) | None => None,
                 };
+                let before = self.heard.replace(acked.seq);
                 if acked.seq > self.acked.seq && acked.seq <= self.head.seq {
                     self.acked = acked;
+                    self.stalls.handle_success();
                     return Some(Outcome::Acknowledged(acked));
+                }
+                if was_sending && before.is_some_and(|before| acked.seq <= before) {
+                    self.stall(now, entropy);
+                } else if took >= QUIET {
+                    self.stalls.handle_success();
                 }
                 None
             }
             Verdict::Rewind { to } => {
                 self.succeed();
+                self.heard = Some(to.before());
+                let before = self.rewound.replace(*to);
+                if before.is_some_and(|before| *to <= before) {
+                    self.stall(now, entropy);
+                }
                 // A central that lost events has lost what it was shown as well.
                 self.shown = Seq::ZERO;
                 self.linger_until = None;
@@ -230,7 +258,7 @@ impl Uplink {
             }
             Verdict::SlowDown { for_ms } => {
                 self.succeed();
-                let least = Duration::from_millis(u64::from(*for_ms));
+                let least = Duration::from_millis(u64::from(*for_ms)).min(SLOW_DOWN_MAX);
                 self.wait(now, least + jitter(least / 2, entropy), Wake::SlowDown);
                 None
             }
@@ -238,6 +266,14 @@ impl Uplink {
                 self.handle_refused(now, entropy);
                 None
             }
+        }
+    }
+
+    /// Takes note, after [`Self::handle_answer`], that what came along with the answer could not be kept:
+    /// central would send it again at once.
+    pub fn handle_unkept(&mut self, now: Instant, entropy: u64) {
+        if self.state == State::Idle {
+            self.stall(now, entropy);
         }
     }
 
@@ -320,6 +356,8 @@ impl Uplink {
         self.linger_until = None;
         self.shown = Seq::ZERO;
         self.more_pages = true;
+        self.rewound = None;
+        self.heard = None;
         self.state = State::Idle;
     }
 
@@ -443,6 +481,12 @@ impl Uplink {
 
     fn backoff_delay(&self, entropy: u64) -> Duration {
         self.config.backoff.base + jitter(self.config.backoff.base, entropy)
+    }
+
+    /// Pauses, the longer the more often of late.
+    fn stall(&mut self, now: Instant, entropy: u64) {
+        let delay = self.config.backoff.base + self.stalls.handle_failure(entropy);
+        self.wait(now, delay, Wake::Backoff);
     }
 
     fn wait(&mut self, now: Instant, delay: Duration, why: Wake) {

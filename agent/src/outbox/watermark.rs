@@ -22,6 +22,8 @@ const WATERMARK_MAGIC: [u8; 8] = *b"TBWMRK2\n";
 /// Length of a place in the watermark's file: no write to one can tear the other.
 const PLACE_BYTES: usize = 4096;
 const PLACES: u64 = 2;
+/// The highest count of a writing: no disk lives to see it, so a higher one is damage.
+const COUNT_MAX: u64 = u64::MAX / 2;
 const CLEAN_MAGIC: [u8; 8] = *b"TBCLEAN1";
 
 fn put_mark(bytes: &mut Vec<u8>, mark: Mark) {
@@ -79,7 +81,7 @@ impl Written {
     fn decode(place: &[u8]) -> Option<Self> {
         let mut fields = opened(place.get(..Self::BYTES)?, WATERMARK_MAGIC)?;
         Some(Self {
-            count: take_number(&mut fields)?,
+            count: take_number(&mut fields).filter(|count| *count <= COUNT_MAX)?,
             mark: take_mark(&mut fields)?,
         })
     }
@@ -215,6 +217,29 @@ mod tests {
                 "seed {seed}"
             );
         }
+    }
+
+    #[test]
+    fn a_place_with_an_impossible_count_counts_as_absent_and_is_written_over() {
+        let disk = SimDisk::default();
+        let path = Path::new("/w");
+        let mark = Mark::genesis(Epoch(1)).next(b"x");
+        make_watermark(&disk, path, mark).unwrap();
+        let impossible = Written {
+            count: u64::MAX,
+            mark: mark.next(b"y"),
+        };
+        let file = disk.open(path).unwrap();
+        file.write_at(&impossible.encode(), PLACE_BYTES as u64)
+            .unwrap();
+        assert_eq!(read_watermark(&disk, path).unwrap(), Some(mark));
+        let (first, second) = (mark.next(b"z"), mark.next(b"z").next(b"w"));
+        for acked in [first, second] {
+            write_watermark(&disk, path, acked).unwrap();
+            assert_eq!(read_watermark(&disk, path).unwrap(), Some(acked));
+        }
+        file.write_at(&impossible.encode(), 0).unwrap();
+        assert_eq!(read_watermark(&disk, path).unwrap(), Some(first));
     }
 
     #[test]

@@ -106,6 +106,10 @@ pub struct ClockNote {
     /// Time since that run began, asleep, in milliseconds.
     #[serde(default)]
     pub asleep_ms: u64,
+    /// The clock on the battery then, in milliseconds, where there is one; the writer of the notes asks
+    /// it.
+    #[serde(default)]
+    pub battery_ms: Option<i64>,
 }
 
 /// What listeners are told; shown masked.

@@ -1,20 +1,22 @@
 //! The terminal's own notes on the disk, and what is learnt from them and from the outbox at start.
 
-use std::thread::JoinHandle;
-use std::time::Duration;
+mod restart;
 
-use tillbind_protocol::clock::{ClockEstimator, Estimate, Uptime};
+use std::thread::JoinHandle;
+
+use tillbind_protocol::clock::ClockEstimator;
 use tillbind_protocol::event::{BindingRequest, Event as Recorded, EventBody};
 use tillbind_protocol::ids::Seq;
 use tillbind_protocol::member_code::{KeySet, NONCE_BYTES};
 use tokio::sync::mpsc;
 
 use super::effect::{ClockNote, Note};
-use crate::clock::{self, Moment};
+use crate::downlink::{self, DownlinkError};
 use crate::members::{MembersError, NoteKind, Replica};
 use crate::outbox::{Outbox, ReadError};
-use crate::platform;
 use crate::till::{KnownSale, KnownSales, MemberCodes};
+pub(super) use restart::Restart;
+use restart::{restored, with_battery};
 
 /// Notes that wait for the disk at most; beyond it the owner of the state waits with them.
 const QUEUE_MAX: usize = 1_024;
@@ -23,16 +25,6 @@ const LEARN_EVENTS: usize = 1_000;
 const LEARN_BYTES: usize = 1024 * 1024;
 const KEYS: &[u8] = b"member code keys";
 const CLOCK: &[u8] = b"central clock";
-/// How far the wall clock may be off after the machine started anew, at least, in milliseconds: the
-/// clock on the battery counts seconds, and someone may have set it by his watch.
-const RESTART_MS: u64 = 30_000;
-/// How much it may have drifted for each unit of time in which the machine was off, in parts in a
-/// million: a cheap quartz in the cold.
-const BATTERY_PPM: u64 = 200;
-/// How far the wall clock and the clock on the battery may differ, in milliseconds, where one was set
-/// from the other.
-const BATTERY_APART_MS: u64 = 5 * 60 * 1_000;
-
 /// Writes notes, one after the other, on a thread of its own.
 #[derive(Debug)]
 pub(super) struct NoteWriter {
@@ -48,7 +40,7 @@ impl NoteWriter {
             .spawn(move || {
                 let mut was_kept = true;
                 while let Some(note) = notes.blocking_recv() {
-                    let kept = write(&replica, &note);
+                    let kept = write(&replica, &with_battery(note));
                     // What it says is learnt again from the outbox, or asked of central again. A full disk
                     // refuses every one: said once.
                     if let Err(error) = &kept
@@ -160,6 +152,7 @@ pub(super) fn learn(
     for note in learnt.learn_from_outbox(outbox) {
         write(replica, &note)?;
     }
+    learnt.forget_decided(replica)?;
     Ok(learnt)
 }
 
@@ -171,63 +164,22 @@ fn setting<T: serde::de::DeserializeOwned>(
     Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
 }
 
-/// What the machine tells when the agent starts.
-#[derive(Debug)]
-pub(super) struct Restart {
-    pub(super) now: Moment,
-    /// The machine's run.
-    pub(super) boot: Option<String>,
-    /// What the clock on the battery says, in milliseconds.
-    pub(super) battery_ms: Option<i64>,
-}
-
-impl Restart {
-    /// Asks the machine.
-    pub(super) fn now() -> Self {
-        Self {
-            now: clock::now(),
-            boot: platform::boot(),
-            battery_ms: platform::battery_clock_ms(),
-        }
-    }
-}
-
-/// Goes on from what was noted.
-///
-/// Within one run of the machine the time since its start went on, whatever became of the wall clock:
-/// the estimate is as good as ever. After a start of the machine only the wall clock can tell how long
-/// it was off, and only where a clock on a battery bears it out: one without goes on from where it had
-/// stopped, or from 1970. Nothing is claimed then until the first exchange. What cannot be told is a
-/// battery's clock that somebody set meanwhile; the first exchange contradicts it.
-fn restored(note: &ClockNote, restart: &Restart) -> Option<ClockEstimator> {
-    let now = restart.now;
-    let noted_at = Uptime {
-        awake: Duration::from_millis(note.awake_ms),
-        asleep: Duration::from_millis(note.asleep_ms),
-    };
-    let is_same_run = restart.boot.is_some() && restart.boot == note.boot;
-    if is_same_run && noted_at.total() <= now.uptime.total() {
-        let estimate = Estimate {
-            central_ms: note.local_ms.saturating_add(note.offset_ms),
-            uncertainty_ms: note.uncertainty_ms,
-        };
-        return Some(ClockEstimator::restored(noted_at, estimate));
-    }
-    let off_ms = u64::try_from(now.local_ms.saturating_sub(note.local_ms)).ok()?;
-    let apart_ms = now.local_ms.abs_diff(restart.battery_ms?);
-    if apart_ms > BATTERY_APART_MS {
-        return None;
-    }
-    let drift_ms = off_ms.saturating_mul(BATTERY_PPM) / 1_000_000;
-    let widened_ms = u32::try_from(drift_ms.saturating_add(RESTART_MS)).unwrap_or(u32::MAX);
-    let estimate = Estimate {
-        central_ms: now.local_ms.saturating_add(note.offset_ms),
-        uncertainty_ms: note.uncertainty_ms.saturating_add(widened_ms),
-    };
-    Some(ClockEstimator::restored(now.uptime, estimate))
-}
-
 impl Learnt {
+    /// Drops requests whose verdict came: it became durable with its page, and a crash kept the owner of
+    /// the state from hearing of it. Central does not send it again.
+    fn forget_decided(&mut self, replica: &Replica) -> Result<(), MembersError> {
+        let mut open = Vec::new();
+        for request in std::mem::take(&mut self.requested) {
+            if is_decided(replica, &request)? {
+                write(replica, &Note::Decided(request.id))?;
+            } else {
+                open.push(request);
+            }
+        }
+        self.requested = open;
+        Ok(())
+    }
+
     fn learn_from_outbox(&mut self, outbox: &Outbox) -> Vec<Note> {
         let mut unnoted = Vec::new();
         let mut after = outbox.acked().seq;
@@ -289,76 +241,80 @@ impl Learnt {
     }
 }
 
+fn is_decided(replica: &Replica, request: &BindingRequest) -> Result<bool, MembersError> {
+    match downlink::card_entry(replica, &request.card) {
+        Ok(Some(entry)) => Ok(entry.verdicts.iter().any(|one| one.id == request.id)),
+        Ok(None) => Ok(false),
+        Err(DownlinkError::Members(error)) => Err(error),
+        Err(DownlinkError::Entry(error)) => {
+            tracing::warn!(%error, id = request.id.as_str(), "whether a binding is decided cannot be read");
+            Ok(false)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tillbind_protocol::clock::Uptime;
+    use tillbind_protocol::event::Evidence;
+    use tillbind_protocol::ids::CardNumber;
+    use tillbind_protocol::replica::{BindingState, BindingVerdict, Change, Cursor, Page};
+
     use super::*;
+    use crate::outbox::OutboxConfig;
+    use crate::vault::{Vault, test_random};
 
-    const NOTED_MS: i64 = 1_700_000_000_000;
-    const HOUR_MS: i64 = 3_600_000;
-
-    fn note() -> ClockNote {
-        ClockNote {
-            local_ms: NOTED_MS,
-            offset_ms: 5_000,
-            uncertainty_ms: 20,
-            boot: Some("one".to_owned()),
-            awake_ms: 60_000,
-            asleep_ms: 0,
-        }
-    }
-
-    fn restart(boot: &str, uptime_ms: u64, local_ms: i64, battery_ms: Option<i64>) -> Restart {
-        Restart {
-            now: Moment {
-                uptime: Uptime::ZERO + Duration::from_millis(uptime_ms),
-                local_ms,
-            },
-            boot: Some(boot.to_owned()),
-            battery_ms,
-        }
-    }
-
-    fn estimate(restart: &Restart) -> Option<Estimate> {
-        restored(&note(), restart)?.estimate(restart.now.uptime)
-    }
-
-    #[test]
-    fn an_agent_that_starts_anew_under_a_wall_clock_that_was_set_still_knows_the_time() {
-        for local_ms in [NOTED_MS + HOUR_MS, 0, -1, 4_070_908_800_000] {
-            let known = estimate(&restart("one", 3_660_000, local_ms, None)).unwrap();
-            assert!(known.central_ms.abs_diff(NOTED_MS + 5_000 + HOUR_MS) <= 1);
-            assert!(known.uncertainty_ms < 500, "{known:?}");
+    fn request(id: &str) -> BindingRequest {
+        BindingRequest {
+            id: id.parse().unwrap(),
+            card: CardNumber::new("950110153123456781").unwrap(),
+            card_kind: "gsrn".to_owned(),
+            account: "tmall:82731".parse().unwrap(),
+            evidence: Evidence::MemberCode { code: "x".into() },
         }
     }
 
     #[test]
-    fn a_machine_that_was_off_goes_by_its_battery_and_says_how_far_that_may_be_off() {
-        let local_ms = NOTED_MS + 240 * HOUR_MS;
-        let known = estimate(&restart("two", 9_000, local_ms, Some(local_ms - 900))).unwrap();
-        assert!(known.central_ms.abs_diff(local_ms + 5_000) <= 1);
-        assert!((200_000..210_000).contains(&known.uncertainty_ms));
-    }
-
-    #[test]
-    fn a_machine_whose_wall_clock_cannot_tell_how_long_it_was_off_claims_nothing() {
-        let local_ms = NOTED_MS + HOUR_MS;
-        for (local_ms, battery_ms) in [
-            // No clock on a battery: the system went on from the time at which it had stopped.
-            (local_ms, None),
-            // The battery is empty.
-            (local_ms, Some(0)),
-            (0, Some(0)),
-            (i64::MIN, Some(i64::MAX)),
-        ] {
-            let restart = restart("two", 9_000, local_ms, battery_ms);
-            assert_eq!(estimate(&restart), None, "{restart:?}");
+    fn a_verdict_that_became_durable_just_before_a_crash_is_found_at_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = Vault::from_key([4; 32], test_random(8));
+        let config = OutboxConfig::new(dir.path().join("outbox"), Arc::new(|| Duration::ZERO));
+        let outbox = Outbox::open(config, &vault, test_random(9)).unwrap().outbox;
+        let (replica, _) = Replica::open(&dir.path().join("members"), &vault).unwrap();
+        for id in ["b1", "b2"] {
+            write(&replica, &Note::Requested(Box::new(request(id)))).unwrap();
         }
-    }
-
-    #[test]
-    fn a_note_of_an_older_version_is_read() {
-        let old = br#"{"local_ms":1700000000000,"offset_ms":5000,"uncertainty_ms":20}"#;
-        let note: ClockNote = serde_json::from_slice(old).unwrap();
-        assert_eq!((note.boot, note.awake_ms), (None, 0));
+        // One waits besides, whose copy went ahead of it.
+        let waiting = Recorded {
+            stamp: ClockEstimator::default().stamp(Uptime::ZERO, 0),
+            body: EventBody::BindingRequested(request("b3")),
+        };
+        outbox.append(waiting.to_record().unwrap()).wait().unwrap();
+        let decided = ["b1", "b3"].map(|id| {
+            Change::Binding(BindingVerdict {
+                id: id.parse().unwrap(),
+                card: request(id).card,
+                account: request(id).account,
+                state: BindingState::Confirmed,
+                reason: None,
+            })
+        });
+        let page = Page {
+            from: Cursor::default(),
+            changes: decided.to_vec(),
+            to: Cursor("1".into()),
+            more: false,
+            reset: false,
+        };
+        downlink::apply(&replica, page, false).unwrap();
+        let started = Restart::now();
+        for _ in 0..2 {
+            let learnt = learn(&replica, &outbox, &started).unwrap();
+            assert_eq!(learnt.requested, [request("b2")]);
+        }
+        assert_eq!(replica.scan_local(NoteKind::Binding).unwrap().len(), 1);
     }
 }

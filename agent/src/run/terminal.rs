@@ -487,6 +487,7 @@ impl<Z: TimeZone> Terminal<Z> {
                 boot: self.boot.clone(),
                 awake_ms: ms(now.uptime.awake),
                 asleep_ms: ms(now.uptime.asleep),
+                battery_ms: None,
             })));
         }
     }

@@ -112,6 +112,15 @@ impl From<ReadError> for CutError {
     }
 }
 
+/// Returns what a poll carries: with nothing left to send, what central cannot have is told by itself.
+/// Blocks on the disk.
+pub(super) fn told(queue: &impl Queue, gap: &Gap) -> Result<Cut, CutError> {
+    Ok(Cut {
+        gap: gone(queue, gap)?,
+        ..Cut::default()
+    })
+}
+
 /// Cuts a request's share out of the outbox. Blocks on the disk.
 pub(super) fn cut(queue: &impl Queue, wanted: &Wanted) -> Result<Cut, CutError> {
     let mut knife = Knife::set(queue, wanted)?;
@@ -154,9 +163,7 @@ impl<'w> Knife<'w> {
     fn set(queue: &impl Queue, wanted: &'w Wanted) -> Result<Self, CutError> {
         let mut notice = match &wanted.gap {
             None => None,
-            Some(gap) => queue
-                .mark_at(gap.to)?
-                .map(|mark| notice(gap.from, mark, GONE)),
+            Some(gap) => gone(queue, gap)?,
         };
         let at = match queue.mark_at(wanted.after)? {
             Some(mark) => mark,
@@ -307,6 +314,11 @@ fn show(queue: &impl Queue, behind: Seq, wanted: &Wanted, cut: &mut Cut) -> Resu
 fn text(stored: Stored) -> Option<Box<RawValue>> {
     let text = String::from_utf8(stored.record).ok()?;
     RawValue::from_string(text).ok()
+}
+
+fn gone(queue: &impl Queue, gap: &Gap) -> Result<Option<GapNotice>, ReadError> {
+    let until = queue.mark_at(gap.to)?;
+    Ok(until.map(|until| notice(gap.from, until, GONE)))
 }
 
 fn notice(from: Seq, until: Mark, reason: &str) -> GapNotice {

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tillbind_protocol::backoff::BackoffConfig;
-use tillbind_protocol::exchange::CURRENT;
+use tillbind_protocol::chain::{Mark, forked_epoch};
+use tillbind_protocol::exchange::{CURRENT, Fork};
+use tillbind_protocol::ids::Epoch;
+use tillbind_protocol::replica::Page;
 use tokio::task::JoinHandle;
 
+use super::fork::keep_fork;
 use super::*;
 use crate::identity::enrolment::enrol;
 use crate::identity::fake_central::{FakeCentral, Held};
@@ -266,4 +270,88 @@ async fn a_waiting_binding_is_shown_while_the_backlog_goes_up_and_once_only() {
     let first = first.unwrap();
     assert_eq!(first["batch"]["first"], 1);
     assert_eq!(first["express"][0]["seq"], 61);
+}
+
+#[tokio::test]
+async fn an_idle_terminal_tells_a_restored_central_once_of_what_neither_has() {
+    let running = Running::start(settings(), (0..5).map(scan).collect(), |_| {}).await;
+    running
+        .until("all events", |held| held.records.len() == 5)
+        .await;
+    let mut acked = running.outbox.acked();
+    while acked.seq < Seq(5) {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        acked = running.outbox.acked();
+    }
+    // Back to where it had two of them.
+    let asked_before = {
+        let mut held = running.central.held.lock().unwrap();
+        let (mark, chains) = held.streams.get_mut(&running.outbox.epoch()).unwrap();
+        chains.retain(|seq, _| *seq <= Seq(2));
+        *mark = Mark {
+            seq: Seq(2),
+            chain: chains[&Seq(2)],
+        };
+        held.requests.len()
+    };
+    running
+        .until("the gap", |held| held.gaps == [(Seq(3), Seq(5))])
+        .await;
+    running
+        .until("quiet", |held| held.requests.len() >= asked_before + 6)
+        .await;
+    running.append(scan(6)).await;
+    running
+        .until("the next event", |held| held.records.len() == 6)
+        .await;
+    let requests = running.stop().await;
+    let notices = requests.iter().filter(|one| one["gap"].is_object());
+    assert_eq!(notices.count(), 1);
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_kept_is_not_asked_for_without_a_pause() {
+    let page = |to: &str| Page {
+        from: Cursor::default(),
+        changes: Vec::new(),
+        to: Cursor(to.into()),
+        more: true,
+        reset: false,
+    };
+    let settings = UplinkSettings {
+        backoff: BackoffConfig {
+            base: Duration::from_millis(200),
+            cap: Duration::from_secs(30),
+        },
+        ..settings()
+    };
+    // It says that more comes and leads nowhere.
+    let running = Running::start(settings, vec![scan(1)], |held| held.page = Some(page(""))).await;
+    running
+        .until("the event", |held| held.records.len() == 1)
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(running.stop().await.len() <= 8);
+}
+
+#[test]
+fn a_fork_that_was_cut_short_leaves_the_note_on_the_present_epoch_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = Vault::from_key([4; 32], test_random(8));
+    let (replica, _) = Replica::open(&dir.path().join("members"), &vault).unwrap();
+    let first = Fork {
+        epoch: Epoch(7),
+        at: Seq(3),
+    };
+    let present = forked_epoch(first.epoch, first.at);
+    let second = Fork {
+        epoch: present,
+        at: Seq(9),
+    };
+    keep_fork(&replica, first).unwrap();
+    keep_fork(&replica, second).unwrap();
+    assert_eq!(kept_fork(&replica, present).unwrap(), Some(first));
+    let into = forked_epoch(second.epoch, second.at);
+    assert_eq!(kept_fork(&replica, into).unwrap(), Some(second));
+    assert_eq!(kept_fork(&replica, first.epoch).unwrap(), None);
 }

@@ -345,6 +345,39 @@ fn a_disk_from_before_a_fork_is_led_to_the_epoch_that_has_its_events() {
 }
 
 #[test]
+fn a_notice_on_a_history_that_differs_leads_to_a_fork_and_is_not_asked_for_again() {
+    let theirs = ["a", "b", "c", "d", "e"];
+    let own = Outbox::of(&["A", "B", "C", "D"]);
+    let notice = |to: u64| GapNotice {
+        from: Seq(1),
+        to: Seq(to),
+        after: own.mark(to).chain,
+        reason: "damaged".into(),
+    };
+    let before_a_batch = ExchangeRequest {
+        gap: Some(notice(2)),
+        ..own.batch(2, 9)
+    };
+    let by_itself = ExchangeRequest {
+        gap: Some(notice(4)),
+        ..own.poll()
+    };
+    for request in [before_a_batch, by_itself] {
+        let (verdict, acked) = fed(&theirs).take(&request);
+        assert_eq!(
+            (verdict, acked),
+            (Verdict::Fork { at: Seq(1) }, own.mark(0))
+        );
+    }
+    // One that does not join the batch explains nothing.
+    let apart = ExchangeRequest {
+        gap: Some(notice(1)),
+        ..own.batch(2, 9)
+    };
+    assert_eq!(fed(&theirs).take(&apart).0, Verdict::Rewind { to: Seq(1) });
+}
+
+#[test]
 fn a_gap_notice_cannot_skip_what_was_never_missing_or_never_written() {
     let mut central = fed(&["a", "b"]);
     let outbox = Outbox::of(&["a", "b", "c", "d"]);

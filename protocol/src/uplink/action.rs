@@ -21,7 +21,8 @@ pub enum Action {
         /// Most copies of binding requests that lie behind the batch and behind `express_after`.
         express_max: usize,
     },
-    /// Send a request without events that central may hold so long.
+    /// Send a request without events, but with the gap that is to be told if there is one, that central
+    /// may hold so long.
     SendPoll {
         /// How long central may hold it.
         wait: Duration,
@@ -65,8 +66,8 @@ pub enum Outcome {
         /// First place that differs.
         at: Seq,
     },
-    /// Central wants events from `from` on, which the outbox no longer holds: the next batch carries
-    /// a gap notice for `from ..= to`.
+    /// Central wants events from `from` on, which the outbox no longer holds: the next request, batch
+    /// or poll, carries a gap notice for `from ..= to`.
     Gap {
         /// First missing place.
         from: Seq,

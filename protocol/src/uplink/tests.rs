@@ -364,3 +364,86 @@ fn a_central_that_acknowledges_what_was_never_sent_is_not_believed() {
     assert_eq!(answered(&mut uplink, Verdict::Ok, 7, now), None);
     assert_eq!(uplink.acked().seq, Seq(0));
 }
+
+/// Asks until a pause comes and answers each time the same; says how often it asked.
+fn asked_until_a_pause(uplink: &mut Uplink, verdict: &Verdict, acked: u64, now: Instant) -> usize {
+    let oldest = uplink.head().seq.next();
+    for asked in 0..20 {
+        if uplink.poll_action(now).is_none() {
+            assert!(matches!(uplink.poll_timeout(), Some((_, Wake::Backoff))));
+            return asked;
+        }
+        uplink.handle_answer(verdict, mark(acked), false, oldest, now, 0);
+    }
+    panic!("it asks without end");
+}
+
+#[test]
+fn a_rewind_that_leads_nowhere_new_is_followed_by_a_pause_that_grows() {
+    // Everything was acknowledged and is gone: what central lost can only be told, and is told twice
+    // before the first pause.
+    let (mut uplink, mut now) = idle(5, 5);
+    let rewind = Verdict::Rewind { to: Seq(3) };
+    assert_eq!(asked_until_a_pause(&mut uplink, &rewind, 0, now), 2);
+    let mut longest = Duration::ZERO;
+    for _ in 0..12 {
+        let (until, _) = uplink.poll_timeout().unwrap();
+        longest = longest.max(until - now);
+        now = until;
+        assert!(uplink.poll_action(now).is_some());
+        let oldest = uplink.head().seq.next();
+        let entropy = 10_000_000_000;
+        uplink.handle_answer(&rewind, mark(0), false, oldest, now, entropy);
+        assert_eq!(uplink.poll_action(now), None);
+    }
+    assert!(longest > Duration::from_secs(5), "{longest:?}");
+}
+
+#[test]
+fn a_batch_that_takes_central_no_further_is_not_sent_again_at_once() {
+    let (mut uplink, now) = idle(0, 4);
+    assert_eq!(asked_until_a_pause(&mut uplink, &Verdict::Ok, 0, now), 2);
+}
+
+#[test]
+fn a_central_that_asks_again_for_what_it_took_is_not_fed_without_end() {
+    let (mut uplink, now) = idle(5, 5);
+    for asked in 0..20 {
+        if uplink.poll_action(now).is_none() {
+            assert!(asked < 5);
+            return;
+        }
+        uplink.handle_answer(
+            &Verdict::Rewind { to: Seq(3) },
+            mark(2),
+            false,
+            Seq(1),
+            now,
+            0,
+        );
+        if uplink.poll_action(now).is_some() {
+            uplink.handle_answer(&Verdict::Ok, mark(5), false, Seq(1), now, 0);
+        }
+    }
+    panic!("it asks without end");
+}
+
+#[test]
+fn what_could_not_be_kept_is_asked_for_after_a_pause() {
+    let (mut uplink, now) = idle(0, 0);
+    uplink.poll_action(now);
+    answered(&mut uplink, Verdict::Ok, 0, now);
+    uplink.handle_unkept(now, 0);
+    assert_eq!(uplink.poll_action(now), None);
+    let (until, _) = uplink.poll_timeout().unwrap();
+    assert!(uplink.poll_action(until).is_some());
+}
+
+#[test]
+fn no_central_silences_a_terminal_for_weeks() {
+    let (mut uplink, now) = idle(0, 1);
+    uplink.poll_action(now);
+    answered(&mut uplink, Verdict::SlowDown { for_ms: u32::MAX }, 0, now);
+    let (until, why) = uplink.poll_timeout().unwrap();
+    assert_eq!((until, why), (now + SLOW_DOWN_MAX, Wake::SlowDown));
+}

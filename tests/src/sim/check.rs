@@ -161,7 +161,7 @@ impl Checks<'_> {
                 let what = format!("event {n} of terminal {who} is nowhere: {fact:?}");
                 return broken(Promise::NothingLost, what);
             }
-            if !told.contains(&n) && !fact.dropped_by_fork {
+            if !told.contains(&n) && !fact.left_behind {
                 let what = format!("event {n} of terminal {who} is gone and untold: {fact:?}");
                 return broken(Promise::GapsExplained, what);
             }

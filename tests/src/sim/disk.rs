@@ -264,22 +264,36 @@ impl Disk {
     }
 
     /// Moves what is waiting from `at` on into a new epoch; as `outbox::writer::fork`. Returns the places
-    /// that do not move, since their events are lost.
-    pub(super) fn fork(&mut self, at: Seq, acked: Mark, leave_behind: bool) -> Vec<Seq> {
+    /// whose events are lost: the former and the new one of each.
+    pub(super) fn fork(&mut self, at: Seq, acked: Mark, leave_behind: bool) -> Vec<(Seq, Seq)> {
         let first = at.max(acked.seq.next());
-        let lost = |entry: &&Entry| entry.mark.seq >= first && entry.record().is_none();
-        let lost = self.journal.iter().filter(lost).map(|entry| entry.mark.seq);
-        let lost = lost.collect();
-        let moved: Vec<Record> = self
-            .journal
-            .drain(..)
-            .filter(|entry| entry.mark.seq >= first && !leave_behind)
-            .filter_map(|entry| entry.record().copied())
-            .collect();
+        let gone = (at.0..first.0).map(|place| Entry {
+            mark: Mark {
+                seq: Seq(place),
+                chain: acked.chain,
+            },
+            kept: Kept::Lost(GONE),
+        });
+        let waiting = self.journal.drain(..).filter(|e| e.mark.seq >= first);
+        let moving: Vec<Entry> = gone.chain(waiting).filter(|_| !leave_behind).collect();
         self.epoch = forked_epoch(self.epoch, at);
         self.begin = Mark::genesis(self.epoch);
         self.watermark = None;
-        self.journal = self.entries(moved);
+        let genesis = self.begin;
+        let mut mark = genesis;
+        let mut lost = Vec::new();
+        for Entry { mark: former, kept } in moving {
+            mark = match &kept {
+                Kept::Event { text, .. } => mark.next(text.as_bytes()),
+                Kept::Lost(_) => {
+                    let seq = mark.seq.next();
+                    lost.push((former.seq, seq));
+                    let chain = genesis.chain.next(seq, &former.chain.0);
+                    Mark { seq, chain }
+                }
+            };
+            self.journal.push(Entry { mark, kept });
+        }
         lost
     }
 

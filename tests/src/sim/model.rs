@@ -25,8 +25,9 @@ pub(super) struct Fact {
     pub(super) damaged: bool,
     /// Whether it was on a disk alone that a backup replaced.
     pub(super) destroyed: bool,
-    /// Whether it was gone already when its place was left behind by a fork: nobody tells of it.
-    pub(super) dropped_by_fork: bool,
+    /// Whether central had lost it when its terminal, which keeps it no longer, left its place behind as one
+    /// of what central has acknowledged: nobody tells of it.
+    pub(super) left_behind: bool,
     /// Whether the terminal's disk knows nothing of it any more: only central does.
     pub(super) off_disk: bool,
     /// Whether central had it and lost it to a backup.
@@ -50,8 +51,8 @@ pub(super) struct Model {
     pub(super) commits: Vec<Commit>,
     /// Terminals whose disk was ever replaced by a backup.
     pub(super) restored: BTreeSet<usize>,
-    /// Terminals of which a fork left lost events behind, so that what moved took other places than on
-    /// a disk that still had them. Restored thereafter, such a disk sends events twice.
+    /// Terminals of which a fork moved gaps for what waited, after which the chain is another one than on a disk that still
+    /// had their events. Restored thereafter, such a disk sends events twice.
     pub(super) renumbered: BTreeSet<usize>,
 }
 
@@ -66,7 +67,7 @@ impl Model {
             given_up: false,
             damaged: false,
             destroyed: false,
-            dropped_by_fork: false,
+            left_behind: false,
             off_disk: false,
             lost_at_central: false,
         });
@@ -100,7 +101,7 @@ impl Model {
         let held = self.held_at(epoch, places);
         let is_lost = |n: &u64| {
             let fact = &self.facts[usize::try_from(*n).unwrap_or(usize::MAX)];
-            fact.given_up || fact.damaged
+            fact.given_up || fact.damaged || fact.lost_at_central
         };
         held.into_iter().filter(is_lost).collect()
     }
@@ -119,11 +120,23 @@ impl Model {
         }
     }
 
-    /// A terminal leaves an epoch at a place. Of what was acknowledged there it never speaks again, and of
-    /// what was lost before it could move neither.
-    pub(super) fn handle_left(&mut self, identity: usize, left: Fork, acked: Seq, lost: &[Seq]) {
-        if !lost.is_empty() {
+    /// A terminal leaves an epoch at a place for another one. Of what was before that place it never speaks
+    /// again; what is lost has moved as a gap.
+    pub(super) fn handle_left(
+        &mut self,
+        identity: usize,
+        left: Fork,
+        into: Epoch,
+        acked: Seq,
+        lost: &[(Seq, Seq)],
+    ) {
+        if lost.iter().any(|(former, _)| *former > acked) {
             self.renumbered.insert(identity);
+        }
+        for (former, place) in lost {
+            for n in self.lost_at(left.epoch, &[*former]) {
+                self.place(into, *place, n);
+            }
         }
         let at_central = self.at_central();
         let before = (left.epoch, Seq::ZERO)..(left.epoch, left.at);
@@ -132,19 +145,12 @@ impl Model {
             .range(before)
             .flat_map(|(_, n)| n.clone())
             .collect();
-        let gone = (left.at.0..=acked.0).map(Seq);
-        let gone: Vec<Seq> = gone.chain(lost.iter().copied()).collect();
-        let dropped = self.held_at(left.epoch, &gone);
         for n in before {
             // Of what central lost before, its record of the gap alone knows from now on.
             let is_there = at_central.contains(&n);
             let fact = self.fact(n);
             fact.off_disk = true;
-            fact.dropped_by_fork |= fact.lost_at_central && !is_there;
-        }
-        for n in dropped.difference(&at_central) {
-            let fact = self.fact(*n);
-            fact.dropped_by_fork |= fact.given_up || fact.damaged || fact.lost_at_central;
+            fact.left_behind |= fact.lost_at_central && !is_there;
         }
     }
 

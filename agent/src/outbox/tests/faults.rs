@@ -298,7 +298,83 @@ fn a_fork_moves_what_central_does_not_have_to_a_new_epoch() {
         .unwrap();
     let forked = opened.outbox.fork(Seq(11), Epoch(10)).unwrap();
     assert_eq!((forked.moved, forked.gone), (451, Some((Seq(11), Seq(50)))));
-    assert_eq!(records(&opened.outbox, 0), expected(550..1001));
+    let (until, reason) = gap_after(&opened.outbox, 0);
+    assert_eq!(until.seq, Seq(40));
+    let from = format!("from epoch {}, places 11 to 50", Epoch(9));
+    assert!(reason.contains(&from), "{reason}");
+    assert_eq!(records(&opened.outbox, 40), expected(550..1001));
+}
+
+fn gap_after(outbox: &Outbox, after: u64) -> (Mark, String) {
+    match outbox.read_after(Seq(after), 10, 1000) {
+        Err(ReadError::Gap {
+            from,
+            until,
+            reason,
+        }) => {
+            assert_eq!(from, Seq(after + 1));
+            (until, reason)
+        }
+        other => panic!("the gap was not told: {other:?}"),
+    }
+}
+
+#[test]
+fn what_was_lost_before_a_fork_moves_as_a_gap_of_as_many_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path()).outbox;
+    for index in 0..20 {
+        append(&outbox, index..index + 1);
+    }
+    let epoch = outbox.epoch();
+    drop(outbox);
+    let path = &segments(dir.path())[0];
+    let mut bytes = fs::read(path).unwrap();
+    let frame = journal::Journal::group_bytes(&[record(0)]) as usize;
+    bytes[4096 + 4 * frame + 60] ^= 1;
+    bytes[4096 + 5 * frame + 60] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let outbox = open(dir.path()).outbox;
+    let (_, reason) = gap_after(&outbox, 4);
+    let forked = outbox.fork(Seq(3), Epoch(9)).unwrap();
+    assert_eq!((forked.moved, forked.gone), (16, None));
+    let lost: u64 = forked.damages.iter().map(|d| d.to.0 - d.from.0 + 1).sum();
+    assert_eq!(lost, 2);
+    let mut told = Vec::new();
+    // Before and after a kill, and a clean stop.
+    let mut outbox = outbox;
+    for stops_cleanly in [false, true, false] {
+        assert_eq!(outbox.appended().seq, Seq(18));
+        let before = outbox.read_after(Seq(0), 10, 1000).unwrap();
+        assert_eq!(before.len(), 2);
+        let mut after = 2;
+        while after < 4 {
+            let (until, reason) = gap_after(&outbox, after);
+            assert_eq!(outbox.mark_at(until.seq).unwrap(), Some(until));
+            after = until.seq.0;
+            told.push((until, reason));
+        }
+        assert_eq!(after, 4);
+        assert_eq!(records(&outbox, 4), expected(6..20));
+        if stops_cleanly {
+            outbox.close().unwrap();
+        }
+        drop(outbox);
+        outbox = open(dir.path()).outbox;
+    }
+    assert!(told[0].1.starts_with(&reason), "{}", told[0].1);
+    let from = format!("from epoch {epoch}, places 5 to ");
+    assert!(told[0].1.contains(&from), "{}", told[0].1);
+    assert_eq!(told[0], told[told.len() / 3]);
+    // It moves again, from within.
+    outbox.fork(Seq(4), Epoch(10)).unwrap();
+    let (until, reason) = gap_after(&outbox, 0);
+    assert_eq!(until.seq, Seq(1));
+    assert!(reason.contains(&epoch.to_string()), "{reason}");
+    assert_eq!(records(&outbox, 1), expected(6..20));
+    outbox.acknowledge(until).unwrap();
+    append(&outbox, 20..21);
+    assert_eq!(records(&outbox, 1), expected(6..21));
 }
 
 #[test]

@@ -3,11 +3,15 @@
 //! The new epoch's journal is written whole into `forking/` and synced; the rename to its place among the
 //! epochs is the step that counts. A crash before it leaves the old epoch as it was; after it, the old one
 //! is only a leftover that the next start removes.
+//!
+//! What is lost, or was acknowledged and is no longer kept, moves as a gap of as many places: central hears
+//! of it, and where an event moves to depends on nothing but the place that it had. The chain after such a
+//! gap cannot be that of a disk which still has the events.
 
-use tillbind_protocol::chain::Mark;
+use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::ids::{Epoch, Seq};
 
-use super::super::journal::{Journal, Reserve, Scan};
+use super::super::journal::{Gap, Journal, Reserve, Scan};
 use super::super::layout::EpochDir;
 use super::super::opening::fill;
 use super::super::reading::{Limits, ReadError};
@@ -21,6 +25,10 @@ const MOVE_LIMITS: Limits = Limits {
     events: 2000,
     bytes: 512 * 1024,
 };
+
+/// Longest former reason that goes on with more words, in bytes: an epoch may be left many times.
+const REASON_BYTES_MAX: usize = 400;
+const GONE: &str = "acknowledged by headquarters once, and no longer kept";
 
 impl Writer {
     pub(super) fn fork(&mut self, at: Seq, new_epoch: Epoch) -> Result<Forked, ForkError> {
@@ -79,6 +87,9 @@ impl Writer {
             gone: (at < first).then(|| (at, first.before())),
             ..Forked::default()
         };
+        if let Some((from, _)) = forked.gone {
+            self.move_gap(&mut journal, from, self.acked, GONE)?;
+        }
         let reader = self.reader();
         let mut after = first.before();
         while after < self.journal.head().seq {
@@ -102,6 +113,7 @@ impl Writer {
                     until,
                     reason,
                 }) => {
+                    self.move_gap(&mut journal, from, until, &reason)?;
                     after = until.seq;
                     forked.damages.push(Damage {
                         from,
@@ -113,6 +125,35 @@ impl Writer {
             }
         }
         Ok((journal, forked))
+    }
+
+    /// Appends a gap that stands for places of the former epoch.
+    fn move_gap(
+        &self,
+        journal: &mut Journal,
+        from: Seq,
+        until: Mark,
+        reason: &str,
+    ) -> Result<(), ForkError> {
+        let former = self.epoch_dir.epoch;
+        let mut reason = reason.to_owned();
+        if reason.len() <= REASON_BYTES_MAX {
+            let to = until.seq;
+            reason +=
+                &format!(" (lost before the fork from epoch {former}, places {from} to {to})");
+        }
+        let head = journal.head().seq;
+        let to = Seq(head.0 + (until.seq.0 - from.before().0));
+        let gap = Gap {
+            from: head.next(),
+            // Of the events nothing is left; the former chain knows them, and every disk has the same.
+            until: Mark {
+                seq: to,
+                chain: ChainHash::genesis(journal.source().epoch).next(to, &until.chain.0),
+            },
+            reason,
+        };
+        journal.append_gap(&gap).map_err(ForkError::NotKept)
     }
 
     /// Takes up the new epoch. It counts already, so nothing here may fail for good.

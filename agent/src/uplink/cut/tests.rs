@@ -127,6 +127,27 @@ impl Queue for Shelf {
     }
 }
 
+#[test]
+fn a_poll_tells_of_what_central_lost_and_the_outbox_no_longer_has() {
+    let mut shelf = Shelf::of(5);
+    shelf.acked = 5;
+    let gap = Gap {
+        from: Seq(3),
+        to: Seq(5),
+    };
+    let cut = told(&shelf, &gap).unwrap();
+    assert!(cut.batch.is_none());
+    let request = shelf.request(cut);
+    let stored = shelf.mark(2);
+    let decision = intake::decide(Some(&stored), &BTreeMap::new(), &[], &request);
+    assert_eq!(decision.verdict, Verdict::Ok);
+    assert_eq!(decision.watermark, Some(shelf.mark(5)));
+    assert_eq!(
+        (decision.gaps[0].from, decision.gaps[0].to),
+        (Seq(3), Seq(5))
+    );
+}
+
 fn wanted(after: u64) -> Wanted {
     Wanted {
         after: Seq(after),

@@ -426,6 +426,8 @@ impl Run {
         if site.disk.room == Some(0) && site.stage.chance.happens(300) {
             self.uplink.cursor.handle_failed();
             self.decide(false, site);
+            let (now, entropy) = (site.monotonic(), site.stage.chance.entropy());
+            self.uplink.machine.handle_unkept(now, entropy);
             return;
         }
         let half = page.changes.len() / 2;

@@ -214,7 +214,8 @@ impl Run {
             let lost = site.disk.fork(at, self.outbox.acked, leave_behind);
             let model = &mut site.stage.model;
             let acked = self.outbox.acked.seq;
-            model.handle_left(site.identity, Fork { epoch, at }, acked, &lost);
+            let left = Fork { epoch, at };
+            model.handle_left(site.identity, left, site.disk.epoch, acked, &lost);
             for entry in &site.disk.journal {
                 if let Some(record) = entry.record() {
                     site.stage
