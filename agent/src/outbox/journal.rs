@@ -552,15 +552,17 @@ impl Journal {
             .is_some_and(|next| next.before.seq <= acked)
     }
 
-    /// Gives back every segment whose events are all acknowledged.
-    pub(crate) fn release(&mut self, acked: Seq) -> io::Result<()> {
+    /// Gives back every segment whose events are all acknowledged. Where room is short, the disk gets what
+    /// the reserve does not need.
+    pub(crate) fn release(&mut self, acked: Seq, is_roomy: bool) -> io::Result<()> {
+        let spares_max = if is_roomy { SPARES_MAX } else { RESERVES };
         let disk = Arc::clone(&self.source.disk);
         let mut changed = false;
         while self.has_released(acked) {
             let Some(segment) = self.segments.front() else {
                 break;
             };
-            if self.spares.len() < SPARES_MAX && segment.bytes == self.yard.segment_bytes {
+            if self.spares.len() < spares_max && segment.bytes == self.yard.segment_bytes {
                 let spare = self
                     .yard
                     .spare_dir

@@ -366,7 +366,12 @@ impl Writer {
     fn release_segments(&mut self) -> io::Result<()> {
         // The watermark first: without the segments it alone knows how far central has come.
         self.write_watermark()?;
-        self.journal.release(self.acked.seq)?;
+        self.room.look(&*self.layout.disk, &self.layout.root);
+        let is_roomy = self.room.has(
+            self.journal.segment_bytes(),
+            self.journal.stats().disk_bytes,
+        );
+        self.journal.release(self.acked.seq, is_roomy)?;
         let mut revisions = self.shape.write();
         let oldest = self.journal.segment_numbers().first().copied();
         *revisions = revisions.split_off(&oldest.unwrap_or(u64::MAX));

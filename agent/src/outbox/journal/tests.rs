@@ -248,7 +248,7 @@ fn a_recycled_segment_never_brings_back_its_former_life() {
     for _ in 0..9 {
         append(&mut journal, &[&big]).unwrap();
     }
-    journal.release(Seq(9)).unwrap();
+    journal.release(Seq(9), true).unwrap();
     assert_eq!(journal.stats().spares, 2);
     for index in 9..13 {
         append(&mut journal, &[&ten(index), &big]).unwrap();
@@ -362,7 +362,7 @@ fn a_record_longer_than_a_segment_gets_one_of_its_own() {
     let (mut journal, read) = open(&disk);
     assert_eq!(read.records.len(), 4);
     assert_eq!(read.records[1], huge);
-    journal.release(Seq(4)).unwrap();
+    journal.release(Seq(4), true).unwrap();
     assert_eq!(segment_files(&disk).len(), 1);
 }
 
