@@ -88,6 +88,41 @@ fn write(out: &mut String, status: &StatusView, stats: &Stats) -> fmt::Result {
         "1 while central answers",
         u64::from(status.line.state == "online"),
     )?;
+    let line = &status.line;
+    for (name, help, count) in [
+        (
+            "tillbind_line_answers_total",
+            "Answers of central",
+            line.answers,
+        ),
+        (
+            "tillbind_line_retries_total",
+            "Exchanges that failed",
+            line.retries,
+        ),
+        (
+            "tillbind_line_rewinds_total",
+            "Answers that asked for events again",
+            line.rewinds,
+        ),
+        (
+            "tillbind_line_slow_downs_total",
+            "Answers that asked for patience",
+            line.slow_downs,
+        ),
+        (
+            "tillbind_line_refusals_total",
+            "Refusals of this terminal",
+            line.refusals,
+        ),
+        (
+            "tillbind_line_gaps_total",
+            "Requests that told of missing events",
+            line.gaps,
+        ),
+    ] {
+        counter(out, name, help, count)?;
+    }
     if let Some(offset_ms) = status.clock.offset_ms {
         gauge(
             out,

@@ -42,7 +42,7 @@ use cut::{Cut, CutError, Gap, Wanted, cut, told};
 use fork::kept_fork;
 use line::{Answer, Line, LineError};
 use packing::KeptDictionary;
-pub use status::LineStatus;
+pub use status::{LineCounts, LineStatus};
 
 /// Most bytes of records in one batch: a quarter of what central takes, which leaves room for the
 /// longest record and the request around it.
@@ -252,6 +252,9 @@ impl Task {
                 }
             },
         };
+        if cut.tells_of_gaps() {
+            self.show(|status| status.counts.gaps += 1);
+        }
         let version = self.machine.version();
         let would_tell = (version, self.reach.outbox.stats().pressure);
         self.telling = self.hello_is_due(would_tell).then_some(would_tell);
@@ -358,6 +361,13 @@ impl Task {
         }
         let now_ms = clock::wall().timestamp_millis();
         self.show(|status| {
+            status.counts.answers += 1;
+            match &response.verdict {
+                Verdict::Rewind { .. } => status.counts.rewinds += 1,
+                Verdict::SlowDown { .. } => status.counts.slow_downs += 1,
+                Verdict::Refused { .. } => status.counts.refusals += 1,
+                Verdict::Ok | Verdict::Fork { .. } => {}
+            }
             status.last_exchange_ms = Some(now_ms);
             status.last_error = refused.map(|r| format!("headquarters refuses this terminal: {r}"));
         });

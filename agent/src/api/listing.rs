@@ -170,6 +170,12 @@ pub(super) async fn status(served: &Served) -> Result<StatusView, Fault> {
             last_exchange_at: as_of,
             last_error: line.last_error,
             forks: line.forks,
+            answers: line.counts.answers,
+            retries: line.counts.retries,
+            rewinds: line.counts.rewinds,
+            slow_downs: line.counts.slow_downs,
+            refusals: line.counts.refusals,
+            gaps: line.counts.gaps,
         },
         devices: served.board.status().into_iter().map(device).collect(),
         clock: ClockView {

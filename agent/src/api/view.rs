@@ -216,6 +216,18 @@ pub struct LineView {
     pub last_error: Option<String>,
     /// How often a new epoch began in this run.
     pub forks: u32,
+    /// Answers of headquarters in this run.
+    pub answers: u64,
+    /// Exchanges that failed in this run.
+    pub retries: u64,
+    /// Answers that asked for events again.
+    pub rewinds: u64,
+    /// Answers that asked for patience.
+    pub slow_downs: u64,
+    /// Refusals of this terminal.
+    pub refusals: u64,
+    /// Requests that told of missing events.
+    pub gaps: u64,
 }
 
 /// The durable queue.

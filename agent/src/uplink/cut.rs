@@ -92,6 +92,17 @@ pub(super) struct Cut {
     pub(super) load: Load,
 }
 
+impl Cut {
+    /// Whether it tells of events that are missing.
+    pub(super) fn tells_of_gaps(&self) -> bool {
+        let holes = self
+            .batch
+            .as_ref()
+            .is_some_and(|batch| !batch.holes.is_empty());
+        self.gap.is_some() || holes
+    }
+}
+
 /// Why a request cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CutError {

@@ -17,6 +17,25 @@ pub struct LineStatus {
     pub replica_complete: bool,
     /// How often the outbox began a new epoch in this run.
     pub forks: u32,
+    /// What came of the exchanges of this run.
+    pub counts: LineCounts,
+}
+
+/// What came of the exchanges of this run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Answers, whatever they said.
+    pub answers: u64,
+    /// Attempts that failed and were or will be made again.
+    pub retries: u64,
+    /// Answers that asked for events again.
+    pub rewinds: u64,
+    /// Answers that asked for patience.
+    pub slow_downs: u64,
+    /// Refusals of this terminal.
+    pub refusals: u64,
+    /// Requests that told of missing events.
+    pub gaps: u64,
 }
 
 impl LineStatus {
@@ -29,6 +48,7 @@ impl LineStatus {
             replica_ms: None,
             replica_complete: false,
             forks: 0,
+            counts: LineCounts::default(),
         }
     }
 

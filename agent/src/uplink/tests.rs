@@ -247,6 +247,8 @@ async fn a_batch_that_is_not_answered_in_time_is_halved() {
     running
         .until("all events", |held| held.records.len() == 120)
         .await;
+    let counts = running.status.borrow().counts;
+    assert!(counts.retries >= 1 && counts.answers >= 3, "{counts:?}");
     running.stop().await;
 }
 
@@ -304,6 +306,9 @@ async fn an_idle_terminal_tells_a_restored_central_once_of_what_neither_has() {
     running
         .until("the next event", |held| held.records.len() == 6)
         .await;
+    let counts = running.status.borrow().counts;
+    assert!(counts.rewinds >= 1, "{counts:?}");
+    assert_eq!((counts.gaps, counts.refusals), (1, 0), "{counts:?}");
     let requests = running.stop().await;
     let notices = requests.iter().filter(|one| one["gap"].is_object());
     assert_eq!(notices.count(), 1);

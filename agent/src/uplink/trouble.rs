@@ -56,12 +56,16 @@ impl Task {
         if self.reach.status.borrow().last_error.as_deref() != Some(reason) {
             tracing::warn!(reason, "the exchange with headquarters failed");
         }
-        self.show(|status| status.last_error = Some(reason.to_owned()));
+        self.show(|status| {
+            status.counts.retries += 1;
+            status.last_error = Some(reason.to_owned());
+        });
     }
 
     fn refused(&mut self, reason: &str) {
         tracing::error!(reason, "headquarters refuses this terminal");
         self.show(|status| {
+            status.counts.refusals += 1;
             status.last_error = Some(format!("headquarters refuses this terminal: {reason}"));
         });
     }
