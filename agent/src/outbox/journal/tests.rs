@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use tillbind_protocol::ids::Epoch;
+use tillbind_protocol::ids::{Epoch, Seq};
 
 use super::*;
 use crate::storage::disk::Disk;
