@@ -124,6 +124,28 @@ impl Journal {
         Ok(())
     }
 
+    /// Makes a spare of the last segment, when all that is in it is acknowledged and the watermark that says
+    /// so is durable: without any segment it alone is the epoch's witness. The one way to go on where there
+    /// is no room for a second segment.
+    pub(crate) fn give_last_back(&mut self) -> io::Result<bool> {
+        let disk = Arc::clone(&self.source.disk);
+        let is_usual = |segment: &Segment| segment.bytes == self.yard.segment_bytes;
+        let Some(segment) = self.segments.back().filter(|last| is_usual(last)) else {
+            return Ok(false);
+        };
+        let spare = self
+            .yard
+            .spare_dir
+            .join(format!("{}-last-{}", self.source.epoch, segment.number));
+        disk.rename(&segment.path, &spare)?;
+        self.segments.pop_back();
+        self.active = None;
+        self.spares.push(spare);
+        disk.sync_dir(&self.source.dir)?;
+        disk.sync_dir(&self.yard.spare_dir)?;
+        Ok(true)
+    }
+
     /// Returns whether a spare should be made ahead: the reserve always, the next segment once the
     /// present one is half full. Making one takes far longer than a commit.
     pub(crate) fn wants_spare(&self) -> bool {

@@ -226,6 +226,44 @@ fn on_a_full_disk_events_are_acknowledged_and_deleted_and_room_comes_back() {
 }
 
 #[test]
+fn where_there_is_room_for_one_segment_alone_it_is_begun_anew_once_central_has_all_of_it() {
+    let mut went_on = 0;
+    for calls in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let sim = SimDisk::default();
+        sim.set_space_left(Some(SEGMENT_BYTES_MIN + 10_000));
+        let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+        let outbox = open_on(&disk, dir.path()).outbox;
+        let mut index = 0;
+        while wait(&outbox, sale(index)).is_ok() {
+            index += 1;
+        }
+        let used = outbox.appended();
+        outbox.acknowledge(used).unwrap();
+        sim.cut_power_after(calls, calls);
+        let kept = wait(&outbox, sale(1_000));
+        let was_cut = sim.is_cut();
+        drop(outbox);
+        sim.cut_power(calls);
+        let disk: Arc<dyn Disk> = Arc::new(sim.revived());
+        let opened = open_on(&disk, dir.path());
+        assert_eq!(opened.recovery.damages, [], "after {calls} calls");
+        let outbox = opened.outbox;
+        if let Ok(mark) = kept {
+            assert_eq!(mark.seq, used.seq.next());
+            assert_eq!(records(&outbox, used.seq.0), [sale(1_000)]);
+            went_on += 1;
+        }
+        let next = wait(&outbox, scan(None, "what is worth less, too"));
+        assert!(next.is_ok() || outbox.acked().seq < outbox.appended().seq);
+        if !was_cut {
+            break;
+        }
+    }
+    assert!(went_on > 0);
+}
+
+#[test]
 fn a_power_cut_at_any_step_of_giving_up_loses_nothing_else() {
     let mut given_up_after = 0;
     for calls in 0.. {

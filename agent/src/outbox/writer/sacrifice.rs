@@ -69,6 +69,16 @@ impl Writer {
             made = writer.try_segment(group_bytes, Reserve::Spared);
             made.is_ok()
         });
+        if made.is_err() && self.acked == self.journal.head() {
+            // Central has all of it: what it takes on the disk is room.
+            made = match self
+                .write_watermark()
+                .and_then(|()| self.journal.give_last_back())
+            {
+                Ok(true | false) => self.journal.make_room(group_bytes, Reserve::Taken),
+                Err(_) => made,
+            };
+        }
         if made.is_err() && class >= Class::Sale {
             made = self.journal.make_room(group_bytes, Reserve::Taken);
         }
