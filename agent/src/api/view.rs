@@ -281,13 +281,6 @@ pub struct GivenUpView {
     pub scans: u64,
 }
 
-impl GivenUpView {
-    /// All of them together.
-    pub fn sum(&self) -> u64 {
-        self.telemetry + self.unparsed_receipts + self.scans
-    }
-}
-
 /// A record that could not be read.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QuarantineView {

@@ -22,15 +22,18 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, entry: &Entry) {
+    /// Weighs an entry; returns whether it is one that must not wait.
+    pub(super) fn add(&mut self, entry: &Entry) -> bool {
         let Entry::Event { mark, class, at } = entry else {
-            return;
+            return false;
         };
         let weights = self.segments.entry(at.segment).or_default();
         weights[class.index()] += plain_bytes(at.sealed_bytes);
-        if *class == Class::Binding && self.urgent.len() < URGENT_MAX {
+        let is_urgent = *class == Class::Binding && self.urgent.len() < URGENT_MAX;
+        if is_urgent {
             self.urgent.insert(mark.seq);
         }
+        is_urgent
     }
 
     /// Forgets what was acknowledged: bindings up to a place, and the segments before one.

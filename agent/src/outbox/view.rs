@@ -145,10 +145,7 @@ impl View {
 
     /// Shows the waiting requests for bindings.
     pub(super) fn set_urgent(&self, urgent: &BTreeSet<Seq>) {
-        let mut state = self.state();
-        if state.urgent != *urgent {
-            state.urgent.clone_from(urgent);
-        }
+        self.state().urgent.clone_from(urgent);
     }
 
     /// Shows a new durable mark.

@@ -224,20 +224,23 @@ impl Writer {
             answer(group.reply, Ok(group.mark));
         }
         let mut put = Ok(());
+        let mut has_urgent = false;
         for staged in self.journal.staged() {
             let entry = Entry::Event {
                 mark: staged.mark,
                 class: staged.class,
                 at: staged.at,
             };
-            self.tally.add(&entry);
+            has_urgent |= self.tally.add(&entry);
             if let Some(buffer) = &self.buffer {
                 put = put.and_then(|()| buffer.put(&entry));
             }
         }
         self.check_buffer(put);
         self.journal.clear_staged();
-        self.view.set_urgent(self.tally.urgent());
+        if has_urgent {
+            self.view.set_urgent(self.tally.urgent());
+        }
         self.view.set_readable();
         Ok(())
     }
@@ -339,10 +342,7 @@ impl Writer {
     fn make_spare(&mut self) {
         self.tidy.spare = false;
         self.look_at_room();
-        if !self.room.has(
-            self.journal.segment_bytes(),
-            self.journal.stats().disk_bytes,
-        ) {
+        if !self.has_room_for_a_segment() {
             // Looked at again with the next look at the room.
             return;
         }
@@ -355,22 +355,20 @@ impl Writer {
     /// Looks how much room there is, and takes up again what waited for it.
     fn look_at_room(&mut self) {
         self.room.look(&*self.layout.disk, &self.layout.root);
-        self.tidy.spare |= self.journal.wants_spare()
-            && self.room.has(
-                self.journal.segment_bytes(),
-                self.journal.stats().disk_bytes,
-            );
+        self.tidy.spare |= self.journal.wants_spare() && self.has_room_for_a_segment();
         self.view.set_stats(self.stats());
+    }
+
+    fn has_room_for_a_segment(&self) -> bool {
+        let journal_bytes = self.journal.stats().disk_bytes;
+        self.room.has(self.journal.segment_bytes(), journal_bytes)
     }
 
     fn release_segments(&mut self) -> io::Result<()> {
         // The watermark first: without the segments it alone knows how far central has come.
         self.write_watermark()?;
         self.room.look(&*self.layout.disk, &self.layout.root);
-        let is_roomy = self.room.has(
-            self.journal.segment_bytes(),
-            self.journal.stats().disk_bytes,
-        );
+        let is_roomy = self.has_room_for_a_segment();
         self.journal.release(self.acked.seq, is_roomy)?;
         let mut revisions = self.shape.write();
         let oldest = self.journal.segment_numbers().first().copied();
