@@ -327,7 +327,6 @@ impl Outbox {
                 remake: buffer.is_none(),
                 // A reserve is made before anything can need it.
                 spare: true,
-                peak_bytes: ready.waiting_bytes,
             },
             buffer,
             buffer_number: buffer_number.unwrap_or_default(),

@@ -1,30 +1,32 @@
-//! Where the waiting events stand, in sled, for those who read: place as 8 bytes big endian → entry.
+//! Where the waiting events stand, in sled, for those who read: pages of entries by their number.
 //!
-//! An entry is a tag and the chain after it (16 bytes); for an event its class (1 byte), its segment's number
-//! (8), the record's offset in it (8) and the length of its sealed payload (4); for a gap the first lost
-//! event (8) and the reason. A gap stands at its last event. The events themselves are in the journal
-//! alone: written once, and so a third of the disk and of its wear.
+//! An entry names an event's chain, class and place in the journal, or a gap that stands at its last event.
+//! The events themselves are in the journal alone: written once, and so a third of the disk and of its
+//! wear. [`page`] says how entries lie in pages.
+//!
+//! **The newest page is in memory** and goes to sled when it is full: a till whose line is up never writes
+//! to sled at all. Pages that are acknowledged leave sled; of one that is acknowledged in part, what lies
+//! up to the floor is passed over.
 //!
 //! Nothing here is durable by itself: the buffer is written behind the journal and never flushed before a
 //! clean stop, since after any other stop it is made anew. It may fail at any time, sled's panics
 //! included; then readers turn to the journal.
 
+pub(super) mod page;
+
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tillbind_protocol::chain::{CHAIN_BYTES, ChainHash, Mark};
 use tillbind_protocol::ids::Seq;
 
-use super::journal::{Address, Gap};
-use super::worth::Class;
+pub(super) use page::Entry;
+use page::{Page, PageNumber};
+
 use crate::storage::sled_store::{SledStore, SledStoreError};
 use crate::vault::SEAL_OVERHEAD_BYTES;
-
-const TAG_EVENT: u8 = 1;
-const TAG_GAP: u8 = 2;
-const HEAD_BYTES: usize = 1 + CHAIN_BYTES;
-const EVENT_BYTES: usize = 1 + 8 + 8 + 4;
 
 /// A buffer that failed or is out of order.
 #[derive(Debug, thiserror::Error)]
@@ -39,82 +41,6 @@ pub(super) enum BufferError {
     Journal(#[source] io::Error),
 }
 
-/// What the buffer holds at a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Entry {
-    Event {
-        mark: Mark,
-        class: Class,
-        at: Address,
-    },
-    Gap(Gap),
-}
-
-impl Entry {
-    pub(super) fn mark(&self) -> Mark {
-        match self {
-            Self::Event { mark, .. } => *mark,
-            Self::Gap(gap) => gap.until,
-        }
-    }
-
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(HEAD_BYTES + EVENT_BYTES);
-        match self {
-            Self::Event { mark, class, at } => {
-                value.push(TAG_EVENT);
-                value.extend_from_slice(&mark.chain.0);
-                value.push(class.index() as u8);
-                value.extend_from_slice(&at.segment.to_be_bytes());
-                value.extend_from_slice(&at.offset.to_be_bytes());
-                value.extend_from_slice(&at.sealed_bytes.to_be_bytes());
-            }
-            Self::Gap(gap) => {
-                value.push(TAG_GAP);
-                value.extend_from_slice(&gap.until.chain.0);
-                value.extend_from_slice(&gap.from.0.to_be_bytes());
-                value.extend_from_slice(gap.reason.as_bytes());
-            }
-        }
-        value
-    }
-
-    pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
-        let seq = Seq(u64::from_be_bytes(key.try_into().ok()?));
-        let (head, rest) = value.split_first_chunk::<HEAD_BYTES>()?;
-        let (tag, chain) = head.split_first()?;
-        let mark = Mark {
-            seq,
-            chain: ChainHash(chain.try_into().ok()?),
-        };
-        match *tag {
-            TAG_EVENT => {
-                let (class, rest) = rest.split_first()?;
-                let (segment, rest) = rest.split_first_chunk::<8>()?;
-                let (offset, rest) = rest.split_first_chunk::<8>()?;
-                Some(Self::Event {
-                    mark,
-                    class: Class::of_index(*class)?,
-                    at: Address {
-                        segment: u64::from_be_bytes(*segment),
-                        offset: u64::from_be_bytes(*offset),
-                        sealed_bytes: u32::from_be_bytes(rest.try_into().ok()?),
-                    },
-                })
-            }
-            TAG_GAP => {
-                let (from, reason) = rest.split_first_chunk::<8>()?;
-                Some(Self::Gap(Gap {
-                    from: Seq(u64::from_be_bytes(*from)),
-                    until: mark,
-                    reason: String::from_utf8_lossy(reason).into_owned(),
-                }))
-            }
-            _ => None,
-        }
-    }
-}
-
 /// How far a removal came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Removed {
@@ -124,23 +50,48 @@ pub(super) struct Removed {
     pub(super) done: bool,
 }
 
-/// The waiting events of one epoch.
+/// The waiting events of one epoch. One thread changes it; any number read.
 #[derive(Debug)]
 pub(super) struct Buffer {
     store: SledStore,
     tree: sled::Tree,
     dir: PathBuf,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What stands up to here is removed, though its page may still be there.
+    floor: Seq,
+    /// The newest page; what sled has of it is older. Sled has no page behind it.
+    newest: Page,
+    /// Whether sled lacks something of the newest page.
+    is_ahead: bool,
 }
 
 impl Buffer {
-    /// Opens the buffer in `dir`, or makes it.
-    pub(super) fn open(dir: &Path) -> Result<Self, BufferError> {
+    /// Opens the buffer in `dir`, or makes it. What it holds up to `floor` was removed.
+    pub(super) fn open(dir: &Path, floor: Seq) -> Result<Self, BufferError> {
         let store = SledStore::open(dir)?;
-        let tree = guarded(|| store.tree("events"))?;
+        let (tree, last) = guarded(|| {
+            let tree = store.tree("pages")?;
+            let last = tree.last().map_err(store.failed("read"))?;
+            Ok((tree, last))
+        })?;
+        let newest = match last {
+            Some((key, value)) => decode(&key, &value)?,
+            None => Page::empty(PageNumber::of(floor)),
+        };
+        let state = RwLock::new(State {
+            floor,
+            newest,
+            is_ahead: false,
+        });
         Ok(Self {
             store,
             tree,
             dir: dir.to_owned(),
+            state,
         })
     }
 
@@ -148,32 +99,87 @@ impl Buffer {
         &self.dir
     }
 
-    pub(super) fn put(&self, entry: &Entry) -> Result<(), BufferError> {
-        guarded(|| {
-            self.tree
-                .insert(entry.mark().seq.0.to_be_bytes(), entry.encode())
-                .map_err(self.store.failed("write to"))
-        })?;
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        // The state is whole between any two statements that hold the lock.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an entry behind all others, or in the place of one.
+    pub(super) fn put(&self, entry: Entry) -> Result<(), BufferError> {
+        let number = PageNumber::of(entry.seq());
+        let mut state = self.state_mut();
+        if number < state.newest.number {
+            drop(state);
+            return self.amend(&[], vec![entry]);
+        }
+        if number > state.newest.number {
+            self.write_newest(&mut state)?;
+            state.newest = Page::empty(number);
+        }
+        state.newest.put(entry);
+        state.is_ahead = true;
         Ok(())
     }
 
-    /// Forgets what stands at a place.
-    pub(super) fn forget(&self, seq: Seq) -> Result<(), BufferError> {
-        guarded(|| {
-            self.tree
-                .remove(seq.0.to_be_bytes())
-                .map_err(self.store.failed("remove from"))
-        })?;
+    /// Forgets what stands in some ranges (in order, disjoint), and then puts `entries`, in any order, where
+    /// they belong.
+    pub(super) fn amend(
+        &self,
+        gone: &[RangeInclusive<Seq>],
+        mut entries: Vec<Entry>,
+    ) -> Result<(), BufferError> {
+        entries.sort_by_key(Entry::seq);
+        let of_gone = gone.iter().filter(|range| !range.is_empty());
+        let mut numbers: Vec<PageNumber> = of_gone
+            .flat_map(|range| PageNumber::of(*range.start()).0..=PageNumber::of(*range.end()).0)
+            .map(PageNumber)
+            .chain(entries.iter().map(|entry| PageNumber::of(entry.seq())))
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut entries = entries.into_iter().peekable();
+        let mut state = self.state_mut();
+        for number in numbers {
+            let is_newest = number == state.newest.number;
+            let mut page = if is_newest {
+                state.newest.clone()
+            } else {
+                self.kept(number)?.unwrap_or(Page::empty(number))
+            };
+            let is_gone = |entry: &Entry| {
+                let seq = entry.seq();
+                let next = gone.partition_point(|range| *range.end() < seq);
+                gone.get(next).is_some_and(|range| range.contains(&seq))
+            };
+            page.entries.retain(|entry| !is_gone(entry));
+            while let Some(entry) = entries.next_if(|entry| PageNumber::of(entry.seq()) == number) {
+                page.put(entry);
+            }
+            if is_newest {
+                state.newest = page;
+                state.is_ahead = true;
+            } else {
+                self.keep(&page)?;
+            }
+        }
         Ok(())
     }
 
     /// Returns the entry at a place.
     pub(super) fn entry(&self, seq: Seq) -> Result<Option<Entry>, BufferError> {
-        let key = seq.0.to_be_bytes();
-        let found = guarded(|| self.tree.get(key).map_err(self.store.failed("read")))?;
-        found
-            .map(|value| Entry::decode(&key, &value).ok_or(BufferError::Disorder(seq)))
-            .transpose()
+        let number = PageNumber::of(seq);
+        let state = self.state();
+        if seq <= state.floor || number > state.newest.number {
+            return Ok(None);
+        }
+        if number == state.newest.number {
+            return Ok(state.newest.get(seq).cloned());
+        }
+        Ok(self.kept(number)?.and_then(|page| page.get(seq).cloned()))
     }
 
     /// Hands the entries after a place to `visit`, in order, until it has enough.
@@ -182,69 +188,148 @@ impl Buffer {
         after: Seq,
         mut visit: impl FnMut(Entry) -> Result<bool, BufferError>,
     ) -> Result<(), BufferError> {
-        let mut entries = guarded(|| Ok(self.tree.range(after.next().0.to_be_bytes()..)))?;
-        while let Some(next) = guarded(|| {
-            entries
-                .next()
-                .transpose()
-                .map_err(self.store.failed("read"))
-        })? {
-            let (key, value) = next;
-            let entry = Entry::decode(&key, &value).ok_or(BufferError::Disorder(after))?;
-            if !visit(entry)? {
-                break;
+        let after = after.max(self.state().floor);
+        let mut wanted = PageNumber::of(after.next());
+        while let Some(page) = self.page_from(wanted)? {
+            for entry in page.entries.into_iter().filter(|entry| entry.seq() > after) {
+                if !visit(entry)? {
+                    return Ok(());
+                }
             }
+            wanted = PageNumber(page.number.0 + 1);
         }
         Ok(())
     }
 
-    /// Returns the first and the last entry.
-    pub(super) fn ends(&self) -> Result<Option<(Entry, Entry)>, BufferError> {
-        let ends = guarded(|| {
-            let first = self.tree.first().map_err(self.store.failed("read"))?;
-            let last = self.tree.last().map_err(self.store.failed("read"))?;
-            Ok(first.zip(last))
+    /// Returns the first page from one on.
+    fn page_from(&self, wanted: PageNumber) -> Result<Option<Page>, BufferError> {
+        let state = self.state();
+        if wanted > state.newest.number {
+            return Ok(None);
+        }
+        let range = wanted.key()..state.newest.number.key();
+        let kept = guarded(|| {
+            let mut kept = self.tree.range(range);
+            kept.next().transpose().map_err(self.store.failed("read"))
         })?;
-        ends.map(|(first, last)| {
-            Entry::decode(&first.0, &first.1)
-                .zip(Entry::decode(&last.0, &last.1))
-                .ok_or(BufferError::Disorder(Seq::ZERO))
-        })
-        .transpose()
+        match kept {
+            Some((key, value)) => decode(&key, &value).map(Some),
+            None => Ok(Some(state.newest.clone())),
+        }
     }
 
-    /// Removes entries up to a place, at most `count` at a time, so that appends need not wait long.
-    pub(super) fn remove_to(&self, last: Seq, count: usize) -> Result<Removed, BufferError> {
-        guarded(|| {
-            let mut removed = 0;
-            let mut bytes = 0;
-            for key in self.tree.range(..=last.0.to_be_bytes()).keys().take(count) {
-                let key = key.map_err(self.store.failed("read"))?;
-                let value = self
-                    .tree
-                    .remove(&key)
-                    .map_err(self.store.failed("remove from"))?;
-                bytes += value.map_or(0, |value| match Entry::decode(&key, &value) {
-                    Some(Entry::Event { at, .. }) => plain_bytes(at.sealed_bytes),
-                    Some(Entry::Gap(_)) | None => 0,
-                });
-                removed += 1;
+    /// Returns the first and the last entry.
+    pub(super) fn ends(&self) -> Result<Option<(Entry, Entry)>, BufferError> {
+        let mut first = None;
+        self.visit_after(Seq::ZERO, |entry| {
+            first = Some(entry);
+            Ok(false)
+        })?;
+        Ok(first.zip(self.state().newest.entries.last().cloned()))
+    }
+
+    /// Removes entries up to a place, of at most so many pages at a time, so that appends need not wait
+    /// long.
+    pub(super) fn remove_to(&self, last: Seq, pages_max: usize) -> Result<Removed, BufferError> {
+        let mut bytes = 0;
+        let mut state = self.state_mut();
+        for _ in 0..pages_max {
+            if state.floor >= last {
+                break;
             }
-            Ok(Removed {
-                bytes,
-                done: removed < count,
-            })
+            let range = ..state.newest.number.key();
+            let oldest = guarded(|| {
+                let mut kept = self.tree.range(range);
+                kept.next().transpose().map_err(self.store.failed("read"))
+            })?;
+            let Some((key, value)) = oldest else {
+                let floor = state.floor;
+                bytes += weight(&state.newest, floor, last);
+                let before = state.newest.entries.len();
+                state.newest.entries.retain(|entry| entry.seq() > last);
+                state.is_ahead |= state.newest.entries.len() < before;
+                state.floor = last;
+                break;
+            };
+            let page = decode(&key, &value)?;
+            bytes += weight(&page, state.floor, last);
+            match page.number.last() {
+                Some(end) if end <= last => {
+                    self.drop_page(page.number)?;
+                    state.floor = state.floor.max(end);
+                }
+                _ => state.floor = last,
+            }
+        }
+        Ok(Removed {
+            bytes,
+            done: state.floor >= last,
         })
     }
 
     /// Makes the content durable, for the clean stop.
     pub(super) fn sync(&self) -> Result<(), BufferError> {
+        self.write_newest(&mut self.state_mut())?;
         guarded(|| self.store.sync())
     }
 
+    /// Returns what sled takes on the disk, in bytes.
     pub(super) fn disk_bytes(&self) -> u64 {
         self.store.disk_bytes()
     }
+
+    fn write_newest(&self, state: &mut State) -> Result<(), BufferError> {
+        if state.is_ahead {
+            self.keep(&state.newest)?;
+            state.is_ahead = false;
+        }
+        Ok(())
+    }
+
+    /// Reads a page from sled.
+    fn kept(&self, number: PageNumber) -> Result<Option<Page>, BufferError> {
+        let key = number.key();
+        let value = guarded(|| self.tree.get(key).map_err(self.store.failed("read")))?;
+        value.map(|value| decode(&key, &value)).transpose()
+    }
+
+    /// Writes a page to sled.
+    fn keep(&self, page: &Page) -> Result<(), BufferError> {
+        if page.entries.is_empty() {
+            return self.drop_page(page.number);
+        }
+        guarded(|| {
+            self.tree
+                .insert(page.number.key(), page.encode())
+                .map_err(self.store.failed("write to"))
+        })?;
+        Ok(())
+    }
+
+    fn drop_page(&self, number: PageNumber) -> Result<(), BufferError> {
+        guarded(|| {
+            self.tree
+                .remove(number.key())
+                .map_err(self.store.failed("remove from"))
+        })?;
+        Ok(())
+    }
+}
+
+fn decode(key: &[u8], value: &[u8]) -> Result<Page, BufferError> {
+    let number = PageNumber::of_key(key).ok_or(BufferError::Disorder(Seq::ZERO))?;
+    let damaged = || BufferError::Disorder(number.last().unwrap_or(Seq::ZERO));
+    Page::decode(number, value).ok_or_else(damaged)
+}
+
+/// Returns the plain bytes of the events of a page after one place up to another.
+fn weight(page: &Page, after: Seq, last: Seq) -> u64 {
+    let within = |entry: &&Entry| entry.seq() > after && entry.seq() <= last;
+    let bytes = page.entries.iter().filter(within).map(|entry| match entry {
+        Entry::Event { at, .. } => plain_bytes(at.sealed_bytes),
+        Entry::Gap(_) => 0,
+    });
+    bytes.sum()
 }
 
 /// Returns the length of an event, given that of its sealed form.
@@ -259,60 +344,4 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, SledStoreError>) -> Result<T, Buf
 }
 
 #[cfg(test)]
-mod tests {
-    use tillbind_protocol::ids::Epoch;
-
-    use super::*;
-
-    #[test]
-    fn events_and_gaps_come_back_in_order_and_go_in_slices() {
-        let dir = tempfile::tempdir().unwrap();
-        let buffer = Buffer::open(&dir.path().join("b")).unwrap();
-        let mut mark = Mark::genesis(Epoch(1));
-        for index in 0..5_u8 {
-            mark = mark.next(&[index]);
-            let at = Address {
-                segment: 7,
-                offset: 4096 + u64::from(index),
-                sealed_bytes: 41,
-            };
-            let event = Entry::Event {
-                mark,
-                class: Class::Scan,
-                at,
-            };
-            let gap = Entry::Gap(Gap {
-                from: Seq(3),
-                until: mark,
-                reason: "why".to_owned(),
-            });
-            match index {
-                2 => {}
-                3 => buffer.put(&gap).unwrap(),
-                _ => buffer.put(&event).unwrap(),
-            }
-        }
-        let mut seen = Vec::new();
-        buffer
-            .visit_after(Seq(1), |entry| {
-                seen.push(entry);
-                Ok(true)
-            })
-            .unwrap();
-        let places: Vec<_> = seen.iter().map(|e| e.mark().seq.0).collect();
-        assert_eq!(places, [2, 4, 5]);
-        assert!(matches!(&seen[1], Entry::Gap(gap) if gap.from == Seq(3) && gap.reason == "why"));
-        assert!(
-            matches!(&seen[2], Entry::Event { at, class: Class::Scan, .. } if at.offset == 4100)
-        );
-        assert_eq!(buffer.entry(Seq(5)).unwrap().unwrap().mark(), mark);
-        assert_eq!(buffer.entry(Seq(3)).unwrap(), None);
-        assert!(!buffer.remove_to(Seq(4), 2).unwrap().done);
-        let rest = buffer.remove_to(Seq(4), 2).unwrap();
-        assert!(rest.done);
-        assert_eq!(rest.bytes, 0, "a gap weighs nothing");
-        buffer.forget(Seq(4)).unwrap();
-        let (first, last) = buffer.ends().unwrap().unwrap();
-        assert_eq!((first.mark().seq, last.mark().seq), (Seq(5), Seq(5)));
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::{Epoch, Seq};
 
-use super::buffer::Entry;
+use super::buffer::page::{Page, PageNumber};
 use super::journal::{Found, Reach, Source};
 use super::watermark::{CleanStop, read_watermark, write_watermark};
 use crate::storage::disk::LocalDisk;
@@ -60,12 +60,10 @@ pub fn clean_stop(path: &Path) -> io::Result<Option<Mark>> {
     Ok(clean.map(|clean| clean.tail))
 }
 
-/// Reads an entry of the buffer; returns its place, and what it is written as if it is an event.
-pub fn buffer_entry(key: &[u8], value: &[u8]) -> Option<(Seq, Option<Vec<u8>>)> {
-    let entry = Entry::decode(key, value)?;
-    let again = match &entry {
-        Entry::Event { .. } => Some(entry.encode()),
-        Entry::Gap(_) => None,
-    };
-    Some((entry.mark().seq, again))
+/// Reads a page of the buffer, and again what it is written as; returns the places of both.
+pub fn buffer_page(number: u64, value: &[u8]) -> Option<(Vec<Seq>, Option<Vec<Seq>>)> {
+    let places = |page: &Page| page.entries.iter().map(|e| e.mark().seq).collect();
+    let page = Page::decode(PageNumber(number), value)?;
+    let again = Page::decode(PageNumber(number), &page.encode());
+    Some((places(&page), again.as_ref().map(places)))
 }

@@ -337,7 +337,7 @@ fn trusted(dir: &Path, clean: &CleanStop) -> Result<Option<Buffer>, BufferError>
     if !dir.exists() {
         return Ok(None);
     }
-    let buffer = Buffer::open(dir)?;
+    let buffer = Buffer::open(dir, clean.acked.seq)?;
     let fits = match buffer.ends()? {
         None => clean.tail == clean.acked,
         Some((first, last)) => {
@@ -377,7 +377,7 @@ impl Filled {
         self.buffer = self
             .buffer
             .take()
-            .filter(|buffer| kept(buffer.put(&gap)).is_some());
+            .filter(|buffer| kept(buffer.put(gap)).is_some());
     }
 }
 
@@ -396,7 +396,8 @@ pub(super) fn fill(
     dir: &Path,
     quarantine: Option<&Quarantine>,
 ) -> io::Result<Filled> {
-    let mut buffer = kept(Buffer::open(dir));
+    let floor = settled.map_or(Seq::ZERO, |settled| settled.seq);
+    let mut buffer = kept(Buffer::open(dir, floor));
     let mut waiting_bytes = 0;
     let mut tally = Tally::default();
     let mut damages = Vec::new();
@@ -446,7 +447,7 @@ pub(super) fn fill(
         tally.add(&entry);
         if buffer
             .as_ref()
-            .is_some_and(|buffer| kept(buffer.put(&entry)).is_none())
+            .is_some_and(|buffer| kept(buffer.put(entry)).is_none())
         {
             buffer = None;
         }

@@ -36,10 +36,10 @@ use crate::storage::lock::DirLock;
 use crate::vault::Random;
 pub(super) use sacrifice::Fruitless;
 
-/// Events removed from the buffer between two looks at the queue: a few milliseconds of delay at most.
-const REMOVE_EVENTS_MAX: usize = 256;
-/// A buffer that has held so much gives its disk back by being made anew once it is drained.
-const ROTATE_PEAK_BYTES: u64 = 64 * 1024 * 1024;
+/// Pages removed from the buffer between two looks at the queue: a millisecond of delay at most.
+const REMOVE_PAGES_MAX: usize = 16;
+/// A drained buffer that takes so much of the disk is made anew: sled gives hardly anything back.
+const ROTATE_BYTES: u64 = 4 * 1024 * 1024;
 /// What may wait when the buffer is made anew while appends go on: some ten milliseconds of work.
 const REMAKE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How often an idle writer looks whether others fill the disk.
@@ -85,8 +85,6 @@ pub(super) struct Tidy {
     pub(super) spare: bool,
     /// The buffer should be made anew as soon as little waits.
     pub(super) remake: bool,
-    /// The most that waited since the buffer was made.
-    pub(super) peak_bytes: u64,
 }
 
 impl Writer {
@@ -217,7 +215,6 @@ impl Writer {
             return Err(error);
         }
         self.waiting_bytes += staged_bytes;
-        self.tidy.peak_bytes = self.tidy.peak_bytes.max(self.waiting_bytes);
         self.figures.commits += self.journal.staged().len() as u64;
         self.view.set_appended(self.journal.head(), self.stats());
         for group in waiting {
@@ -233,7 +230,7 @@ impl Writer {
             };
             has_urgent |= self.tally.add(&entry);
             if let Some(buffer) = &self.buffer {
-                put = put.and_then(|()| buffer.put(&entry));
+                put = put.and_then(|()| buffer.put(entry));
             }
         }
         self.check_buffer(put);
@@ -330,11 +327,11 @@ impl Writer {
         let Some(buffer) = self.buffer.clone() else {
             return;
         };
-        let removed = buffer.remove_to(self.acked.seq, REMOVE_EVENTS_MAX);
+        let removed = buffer.remove_to(self.acked.seq, REMOVE_PAGES_MAX);
         if let Some(removed) = self.check_buffer(removed) {
             self.waiting_bytes = self.waiting_bytes.saturating_sub(removed.bytes);
             self.tidy.buffer = !removed.done;
-            self.tidy.remake |= removed.done && self.tidy.peak_bytes > ROTATE_PEAK_BYTES;
+            self.tidy.remake |= removed.done && buffer.disk_bytes() > ROTATE_BYTES;
         }
     }
 
@@ -411,7 +408,6 @@ impl Writer {
     fn take_buffer(&mut self, buffer: Buffer, number: u64) {
         self.buffer = Some(Arc::new(buffer));
         self.buffer_number = number;
-        self.tidy.peak_bytes = self.waiting_bytes;
     }
 
     /// Removes every buffer but the present one, after the view shows that. A reader may still hold a

@@ -1,7 +1,7 @@
-//! The small things on a terminal's disk: watermark, clean stop, entries of the buffer, notes.
+//! The small things on a terminal's disk: watermark, clean stop, pages of the buffer, notes.
 //!
 //! The first byte says which. Oracles: what was read is written and read back the same; a file that does
-//! not verify counts as absent; an entry holds no byte that was not in it.
+//! not verify counts as absent; the places of a page are in order.
 #![no_main]
 
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use tillbind_agent::fuzzing::{buffer_entry, clean_stop, clock_note, note, watermark};
+use tillbind_agent::fuzzing::{buffer_page, clean_stop, clock_note, note, watermark};
 use tillbind_agent::till::KnownSale;
 use tillbind_fuzz::{assert_round_trip, folder};
 use tillbind_protocol::event::{BindingRequest, SaleKey};
@@ -25,10 +25,11 @@ fuzz_target!(|data: &[u8]| {
         0 => mark(data),
         1 => clean(data),
         2 => {
-            let (key, value) = data.split_at(data.len().min(8));
-            if let Some((place, event)) = buffer_entry(key, value) {
-                assert_eq!(place.0.to_be_bytes(), key);
-                assert!(event.is_none_or(|event| event == value));
+            if let Some((number, value)) = data.split_first_chunk()
+                && let Some((places, again)) = buffer_page(u64::from_be_bytes(*number), value)
+            {
+                assert!(places.is_sorted_by(|one, next| one < next));
+                assert_eq!(again, Some(places));
             }
         }
         _ => notes(data),

@@ -226,9 +226,8 @@ fn a_spoilt_buffer_is_not_believed_and_the_journal_answers() {
         seq: Seq(7),
         ..Mark::genesis(Epoch(3))
     };
-    buffer
-        .put(&buffer::Entry::Event { mark, class, at })
-        .unwrap();
+    let wrong = buffer::Entry::Event { mark, class, at };
+    buffer.put(wrong).unwrap();
     drop(buffer);
     assert_eq!(records(&outbox, 0), expected(0..30));
     assert_eq!(outbox.mark_at(Seq(20)).unwrap().unwrap().seq, Seq(20));

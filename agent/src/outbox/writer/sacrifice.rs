@@ -165,23 +165,20 @@ impl Writer {
             return;
         };
         let acked = self.acked.seq;
-        let mut done = Ok(());
-        for gap in thinned.gaps.iter().filter(|gap| gap.until.seq > acked) {
-            let first = gap.from.max(acked.next());
-            for gone in first.0..gap.until.seq.0 {
-                done = done.and_then(|()| buffer.forget(Seq(gone)));
-            }
-            done = done.and_then(|()| buffer.put(&Entry::Gap(gap.clone())));
-        }
-        for (mark, at, class) in thinned.kept.iter().filter(|kept| kept.0.seq > acked) {
-            let entry = Entry::Event {
-                mark: *mark,
-                class: *class,
-                at: *at,
-            };
-            done = done.and_then(|()| buffer.put(&entry));
-        }
-        self.check_buffer(done);
+        let gaps = thinned.gaps.iter().filter(|gap| gap.until.seq > acked);
+        let gone: Vec<_> = gaps
+            .clone()
+            .map(|gap| gap.from.max(acked.next())..=gap.until.seq)
+            .collect();
+        let kept = thinned.kept.iter().filter(|kept| kept.0.seq > acked);
+        let kept = kept.map(|(mark, at, class)| Entry::Event {
+            mark: *mark,
+            class: *class,
+            at: *at,
+        });
+        let entries = gaps.cloned().map(Entry::Gap).chain(kept).collect();
+        let amended = buffer.amend(&gone, entries);
+        self.check_buffer(amended);
     }
 
     /// Looks for what a segment holds of a class and can be given up.
