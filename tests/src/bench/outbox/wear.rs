@@ -1,7 +1,11 @@
-//! Bytes that go to the disk for each event: flash wears by them. Taken from the kernel's own count of
-//! what this process wrote, pages as they are.
+//! Bytes that go to the disk for each event: flash wears by them. Taken from the kernel's count of what the
+//! device was given, the file system's own journal included; so whatever else writes to it counts too.
+//! (What the kernel charges a process with says nothing here: a page of a large folio that becomes dirty
+//! is charged with the folio, of which the device gets one block.)
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use tillbind_agent::outbox::{Outbox, Ticket};
@@ -34,19 +38,19 @@ fn wear(events: u64, group: u64) -> Result<Vec<Row>> {
     let outbox = open(&dir.path().join("outbox"))?.outbox;
     let mut raw = Preallocated::create(&dir.path().join("raw"), events * RECORD_BYTES as u64)?;
     let mut sqlite = Sqlite::create(&dir.path().join("sqlite"))?;
-    let of_raw = kept(&mut raw, events, group)?;
-    let of_sqlite = kept(&mut sqlite, events, group)?;
-    let begun = written_bytes()?;
+    let of_raw = kept(dir.path(), &mut raw, events, group)?;
+    let of_sqlite = kept(dir.path(), &mut sqlite, events, group)?;
+    let begun = written_bytes(dir.path())?;
     for _ in 0..events / group {
         let tickets: Vec<Ticket> = (0..group).map(|_| outbox.append(record())).collect();
         for ticket in tickets {
             ticket.wait().context("the outbox refused an event")?;
         }
     }
-    let appended = written_bytes()?;
+    let appended = written_bytes(dir.path())?;
     drain(&outbox)?;
     outbox.close().context("the outbox does not close")?;
-    let drained = written_bytes()?;
+    let drained = written_bytes(dir.path())?;
     let each = |bytes: u64| bytes as f64 / events as f64;
     let row = |what: &str, bytes: u64| Row {
         what: format!(
@@ -72,14 +76,14 @@ fn wear(events: u64, group: u64) -> Result<Vec<Row>> {
     ])
 }
 
-fn kept(keeper: &mut dyn Keeper, events: u64, group: u64) -> Result<u64> {
+fn kept(dir: &Path, keeper: &mut dyn Keeper, events: u64, group: u64) -> Result<u64> {
     let record = record();
-    let begun = written_bytes()?;
+    let begun = written_bytes(dir)?;
     for _ in 0..events / group {
         let records = vec![record.as_slice(); usize::try_from(group)?];
         keeper.keep(&records)?;
     }
-    Ok(written_bytes()? - begun)
+    Ok(written_bytes(dir)? - begun)
 }
 
 fn drain(outbox: &Outbox) -> Result<()> {
@@ -94,12 +98,18 @@ fn drain(outbox: &Outbox) -> Result<()> {
     }
 }
 
-/// Returns what this process has sent to the disk so far.
-fn written_bytes() -> Result<u64> {
-    let io =
-        fs::read_to_string("/proc/self/io").context("the kernel does not count what is written")?;
-    io.lines()
-        .find_map(|line| line.strip_prefix("write_bytes: "))
-        .and_then(|number| number.trim().parse().ok())
-        .with_context(|| format!("no write_bytes in {io}"))
+/// Unit of the kernel's count, in bytes, whatever the device's sectors are.
+const SECTOR_BYTES: u64 = 512;
+
+/// Returns what the device that holds `dir` has been given so far, once it has all that is under way.
+fn written_bytes(dir: &Path) -> Result<u64> {
+    rustix::fs::syncfs(File::open(dir)?).context("the file system cannot be brought to rest")?;
+    let device = fs::metadata(dir)?.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let path = format!("/sys/dev/block/{major}:{minor}/stat");
+    let counts = fs::read_to_string(&path)
+        .with_context(|| format!("{} is on no device that counts ({path})", dir.display()))?;
+    let sectors = counts.split_whitespace().nth(6);
+    let sectors = sectors.and_then(|number| number.parse::<u64>().ok());
+    Ok(sectors.with_context(|| format!("{path} reads {counts}"))? * SECTOR_BYTES)
 }
