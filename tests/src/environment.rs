@@ -1,9 +1,10 @@
 //! What the surroundings say: read here and nowhere else.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Names the folder of the real samples, which are not part of the project.
 pub const SAMPLES: &str = "TILLBIND_SAMPLES";
@@ -69,6 +70,25 @@ pub fn clients() -> Result<Option<PathBuf>> {
             Ok(None)
         }
     }
+}
+
+/// Returns the variables that the agent's service unit sets, so that it runs here as it does at a till.
+///
+/// # Errors
+/// When the unit cannot be read, or sets none.
+pub fn of_the_unit() -> Result<Vec<(String, String)>> {
+    let path = project()?.join("installer/tillbind.service");
+    let unit = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let set = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("Environment="));
+    let variables: Vec<(String, String)> = set
+        .flat_map(str::split_whitespace)
+        .filter_map(|variable| variable.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    ensure!(!variables.is_empty(), "{} sets no variable", path.display());
+    Ok(variables)
 }
 
 /// Returns the project's root.

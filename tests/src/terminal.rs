@@ -177,6 +177,7 @@ impl Terminal {
         self.api = None;
         let mut command = command(&self.program);
         command.arg("--config").arg(self.settings()).arg("run");
+        command.envs(environment::of_the_unit()?);
         self.daemon = Some(Daemon::start("tillbind", command, &self.log())?);
         Ok(())
     }

@@ -17,6 +17,7 @@ use tillbind_protocol::ids::Seq;
 use super::{RECORD_BYTES, open, record, thousands};
 use crate::bench::Row;
 use crate::clock::Stopwatch;
+use crate::environment;
 use crate::process::command;
 
 /// Backlogs that are measured, with the goals of memory.
@@ -154,6 +155,7 @@ struct Holder {
 impl Holder {
     fn start(dir: &Path) -> Result<Self> {
         let mut command = command(&std::env::current_exe()?);
+        command.envs(environment::of_the_unit()?);
         command
             .arg("--hold")
             .arg(dir)
