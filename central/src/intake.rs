@@ -9,13 +9,13 @@
 //! A record that the database itself refuses must not stop the stream: the batch is then taken
 //! again with every record in a savepoint of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::exchange::{ExchangeRequest, Verdict};
 use tillbind_protocol::ids::{Epoch, Seq, TerminalId};
-use tillbind_protocol::intake::{Accepted, Decision, Missing, decide, places_to_compare};
+use tillbind_protocol::intake::{Accepted, Decision, Known, Missing, decide, places_to_compare};
 
 use crate::changes::Touched;
 use crate::members;
@@ -120,7 +120,13 @@ async fn poll(
     let stored = watermark(on, id, request.epoch, "").await?;
     let chains = stored_chains(on, id, stored.as_ref(), request).await?;
     // Nothing of a poll is stored, so no fork can be in its way.
-    let decision = decide(stored.as_ref(), &chains, &[], request);
+    let known = Known {
+        watermark: stored.as_ref(),
+        chains: &chains.values,
+        fillers: &chains.fillers,
+        forks: &[],
+    };
+    let decision = decide(&known, request);
     Ok(Taken {
         verdict: decision.verdict,
         acked: decision.acked,
@@ -143,7 +149,13 @@ async fn take_once(
     let stored = watermark(&*tx, id, request.epoch, for_update(&*tx)).await?;
     let chains = stored_chains(&*tx, id, stored.as_ref(), request).await?;
     let forks = forks_of(&*tx, id, request.epoch).await?;
-    let decision = decide(stored.as_ref(), &chains, &forks, request);
+    let known = Known {
+        watermark: stored.as_ref(),
+        chains: &chains.values,
+        fillers: &chains.fillers,
+        forks: &forks,
+    };
+    let decision = decide(&known, request);
     let changes_nothing = decision.watermark.is_none() && decision.accepted.is_empty();
     if changes_nothing && request.express.is_empty() {
         tx.rollback().await?;
@@ -313,15 +325,22 @@ async fn forks_of(
         .collect()
 }
 
+/// Stored chain values, and which of them fill a gap.
+#[derive(Default)]
+struct Chains {
+    values: BTreeMap<Seq, ChainHash>,
+    fillers: BTreeSet<Seq>,
+}
+
 async fn stored_chains(
     on: &impl ConnectionTrait,
     id: &TerminalId,
     stored: Option<&Mark>,
     request: &ExchangeRequest,
-) -> Result<BTreeMap<Seq, ChainHash>, StoreError> {
+) -> Result<Chains, StoreError> {
     let operation = "read stored chain values";
     let places = places_to_compare(stored, request);
-    let mut chains = BTreeMap::new();
+    let mut chains = Chains::default();
     let Some((first, last)) = places.first().zip(places.last()) else {
         return Ok(chains);
     };
@@ -342,12 +361,20 @@ async fn stored_chains(
     };
     for (condition, mut of_places) in ranges {
         let sql = format!(
-            "SELECT seq, chain FROM events WHERE terminal = $1 AND epoch = $2 AND {condition}"
+            "SELECT seq, chain, CAST(CASE WHEN EXISTS (
+                    SELECT 1 FROM gaps g WHERE g.terminal = events.terminal
+                        AND g.epoch = events.epoch AND events.seq BETWEEN g.from_seq AND g.to_seq
+                ) THEN 1 ELSE 0 END AS BIGINT)
+            FROM events WHERE terminal = $1 AND epoch = $2 AND {condition}"
         );
         let mut values = values![id.as_str(), request.epoch.to_string()];
         values.append(&mut of_places);
         for row in rows(on, operation, &sql, values).await? {
-            chains.insert(place(row.int(0)?), link(operation, row.text(1)?)?);
+            let seq = place(row.int(0)?);
+            chains.values.insert(seq, link(operation, row.text(1)?)?);
+            if row.int(2)? != 0 {
+                chains.fillers.insert(seq);
+            }
         }
     }
     Ok(chains)

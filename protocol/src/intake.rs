@@ -10,7 +10,9 @@
 //!   a gap; wholly behind the watermark: the chain at its end is compared like an event's, and nothing
 //!   is recorded, since every place there is an event or a gap already;
 //! - inside a recorded gap: taken after all. A restored disk may hold what was given up, and only
-//!   its place is known, so nothing can be compared until the gap's end;
+//!   its place is known, so nothing can be compared until the gap's end. (Where two histories differ
+//!   before the end of a gap and are the same behind it, the second to come moves as a whole, and what both
+//!   have behind the gap comes twice; a sale still counts once, by its natural key);
 //! - different: `fork` at the first event that differs. The terminal starts a new epoch and sends
 //!   everything from there on under it.
 //!
@@ -20,7 +22,7 @@
 //! The decision is a function of its arguments. The caller holds the stream's row locked from
 //! reading the watermark to writing the new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::{ChainHash, Mark};
 use crate::exchange::{Batch, ExchangeRequest, GapNotice, Step, Verdict};
@@ -79,24 +81,32 @@ pub fn places_to_compare(stored: Option<&Mark>, request: &ExchangeRequest) -> Ve
     places
 }
 
-/// Decides on a request. `stored` is the stream's watermark, `None` for an epoch never seen;
-/// `chains` holds the stored chain values of [`places_to_compare`]; a place without one counts as
-/// one whose event central does not have. `forks` holds the places at which other epochs of this
-/// terminal left this one ([`crate::exchange::Hello::forked_from`]): what a restored disk still has
-/// from such a place on stands in that other epoch already.
-pub fn decide<'r>(
-    stored: Option<&Mark>,
-    chains: &BTreeMap<Seq, ChainHash>,
-    forks: &[Seq],
-    request: &'r ExchangeRequest,
-) -> Decision<'r> {
+/// What central knows of a stream, as far as a request asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'k> {
+    /// The stream's watermark; none for an epoch never seen.
+    pub watermark: Option<&'k Mark>,
+    /// The stored chain values of [`places_to_compare`]; a place without one counts as one whose event
+    /// central does not have.
+    pub chains: &'k BTreeMap<Seq, ChainHash>,
+    /// Those of these places that lie inside a recorded gap. What fills a gap may be of another history
+    /// than what lies around it, so there a chain that differs says nothing of what follows.
+    pub fillers: &'k BTreeSet<Seq>,
+    /// The places at which other epochs of this terminal left this one
+    /// ([`crate::exchange::Hello::forked_from`]): what a restored disk still has from such a place on
+    /// stands in that other epoch already.
+    pub forks: &'k [Seq],
+}
+
+/// Decides on a request.
+pub fn decide<'r>(known: &Known<'_>, request: &'r ExchangeRequest) -> Decision<'r> {
     let history = History {
-        watermark: stored
+        watermark: known
+            .watermark
             .copied()
             .unwrap_or_else(|| Mark::genesis(request.epoch)),
         genesis: Mark::genesis(request.epoch),
-        chains,
-        forks,
+        known: *known,
     };
     let (start, gap) = match passed_gap(&history, request) {
         Some((start, gap)) => (start, Some(gap)),
@@ -116,8 +126,7 @@ pub fn decide<'r>(
 struct History<'c> {
     watermark: Mark,
     genesis: Mark,
-    chains: &'c BTreeMap<Seq, ChainHash>,
-    forks: &'c [Seq],
+    known: Known<'c>,
 }
 
 impl History<'_> {
@@ -129,12 +138,16 @@ impl History<'_> {
         if seq == Seq::ZERO {
             return Some(self.genesis.chain);
         }
-        self.chains.get(&seq).copied()
+        self.known.chains.get(&seq).copied()
     }
 
     /// The first place among some at which another epoch left this one.
     fn left_within(&self, from: Seq, to: Seq) -> Option<Seq> {
-        let within = self.forks.iter().filter(|at| (from..=to).contains(at));
+        let within = self
+            .known
+            .forks
+            .iter()
+            .filter(|at| (from..=to).contains(at));
         within.min().copied()
     }
 
@@ -156,6 +169,15 @@ impl History<'_> {
             Some(_) => Agreement::Different,
             None => Agreement::NotKept,
         }
+    }
+
+    /// Whether a history joins at a mark: as [`History::agrees`], but for what fills a gap.
+    fn joins(&self, mark: &Mark) -> Agreement {
+        let agreement = self.agrees(mark);
+        if agreement == Agreement::Different && self.known.fillers.contains(&mark.seq) {
+            return Agreement::NotKept;
+        }
+        agreement
     }
 }
 
@@ -224,7 +246,7 @@ fn decide_batch<'r>(
             Agreement::Different
         }
     } else {
-        history.agrees(&before)
+        history.joins(&before)
     };
     match joins {
         Agreement::Equal | Agreement::NotKept => {}
@@ -324,7 +346,7 @@ fn decide_poll<'r>(
 fn diverged_before<'r>(history: &History<'_>, request: &'r ExchangeRequest) -> Decision<'r> {
     let acked = request.acked;
     let is_shown = shows_from(request, acked.seq.next());
-    match history.agrees(&acked) {
+    match history.joins(&acked) {
         Agreement::Equal | Agreement::NotKept if acked.seq < request.head.seq && !is_shown => {
             answer(
                 Verdict::Rewind {

@@ -83,7 +83,13 @@ impl Central {
             .into_iter()
             .filter_map(|place| self.chains.get(&place).map(|chain| (place, *chain)))
             .collect();
-        let decision = intake::decide(self.mark.as_ref(), &chains, &[], request);
+        let known = intake::Known {
+            watermark: self.mark.as_ref(),
+            chains: &chains,
+            fillers: &BTreeSet::new(),
+            forks: &[],
+        };
+        let decision = intake::decide(&known, request);
         for event in &decision.accepted {
             self.chains.insert(event.mark.seq, event.mark.chain);
             *self.events.entry(event.mark.seq.0).or_default() += 1;

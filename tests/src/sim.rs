@@ -21,7 +21,8 @@
 //! what central lost to a backup of its own in an epoch that the terminal has left; gaps of events that
 //! were lost before a fork (the fork leaves them behind, and numbers what follows anew, so that a disk
 //! restored again, which still has them, may bring events twice); a loss within a gap in which two
-//! histories of a restored disk parted.
+//! histories of a restored disk parted; that what both have behind such a gap comes once (the second to come
+//! differs before the gap's end and moves as a whole).
 
 mod central;
 mod chance;

@@ -1,6 +1,6 @@
 //! A central in memory, on loopback TLS: enough of it to try the terminal's side.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use tillbind_protocol::dictionary::{Dictionary, UNKNOWN_DICTIONARY};
 use tillbind_protocol::enrol::{self, EnrolRequest, EnrolResponse, Refusal, Token};
 use tillbind_protocol::exchange::{self, ExchangeRequest, ExchangeResponse, Verdict};
 use tillbind_protocol::ids::{Epoch, Seq};
-use tillbind_protocol::intake::decide;
+use tillbind_protocol::intake::{Known, decide};
 use tillbind_protocol::member_code::KeySet;
 use tillbind_protocol::replica::Page;
 use tokio::net::TcpListener;
@@ -269,7 +269,13 @@ async fn take_exchange(State(served): State<Served>, body: Bytes) -> Response {
     let stream = held.streams.get(&request.epoch).cloned();
     let (stored, chains) = stream.unzip();
     let mut chains = chains.unwrap_or_default();
-    let decision = decide(stored.as_ref(), &chains, &[], &request);
+    let known = Known {
+        watermark: stored.as_ref(),
+        chains: &chains,
+        fillers: &BTreeSet::new(),
+        forks: &[],
+    };
+    let decision = decide(&known, &request);
     let gaps = decision.gaps.iter().map(|gap| (gap.from, gap.to));
     held.gaps.extend(gaps);
     let shown = request

@@ -124,7 +124,14 @@ impl Central {
             .into_iter()
             .filter_map(|p| self.chains.get(&p).map(|c| (p, *c)))
             .collect();
-        let decision = decide(self.mark.as_ref(), &wanted, &self.forks, request);
+        let in_gap = |seq: &Seq| self.gaps.iter().any(|gap| (gap.0..=gap.1).contains(seq));
+        let known = Known {
+            watermark: self.mark.as_ref(),
+            chains: &wanted,
+            fillers: &wanted.keys().copied().filter(in_gap).collect(),
+            forks: &self.forks,
+        };
+        let decision = decide(&known, request);
         for event in &decision.accepted {
             self.chains.insert(event.mark.seq, event.mark.chain);
             self.stored.push((event.mark.seq, event.record.to_owned()));
@@ -328,6 +335,33 @@ fn a_restored_disk_fills_the_gap_that_it_still_remembers() {
         records,
         [(1, "\"a\""), (3, "\"c\""), (4, "\"X\""), (5, "\"e\"")]
     );
+}
+
+#[test]
+fn what_another_history_filled_a_gap_with_does_not_part_a_disk_that_goes_on_behind_it() {
+    let mut central = fed(&["a"]);
+    let full = Outbox::of(&["a", "b", "c", "d", "e", "f"]);
+    let gap = GapNotice {
+        from: Seq(2),
+        to: Seq(4),
+        after: full.mark(4).chain,
+        reason: "acknowledged and deleted".into(),
+    };
+    let request = ExchangeRequest {
+        gap: Some(gap),
+        ..full.batch(4, 1)
+    };
+    assert_eq!(central.take(&request), (Verdict::Ok, full.mark(5)));
+    let restored = Outbox::of(&["a", "X", "Y", "Z", "W"]);
+    assert_eq!(
+        central.take(&restored.batch(1, 9)),
+        (Verdict::Fork { at: Seq(5) }, restored.mark(4))
+    );
+    // The first disk comes back; what it once had in the gap it keeps no longer.
+    let mut back = full;
+    back.acked = 4;
+    assert_eq!(central.take(&back.batch(4, 1)), (Verdict::Ok, back.mark(5)));
+    assert_eq!(central.take(&back.batch(4, 9)), (Verdict::Ok, back.mark(6)));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! never moves the watermark back, and asks for a bounded number of places.
 #![no_main]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use libfuzzer_sys::fuzz_target;
 use tillbind_central::changes::Place;
@@ -14,7 +14,7 @@ use tillbind_fuzz::{assert_round_trip, packed};
 use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, ExchangeRequest, Verdict};
 use tillbind_protocol::ids::Seq;
-use tillbind_protocol::intake::{Decision, decide, places_to_compare};
+use tillbind_protocol::intake::{Decision, Known, decide, places_to_compare};
 
 fuzz_target!(|data: &[u8]| {
     let framed: Option<ExchangeRequest> = fuzzing::read(true, data);
@@ -77,7 +77,13 @@ impl Central {
                 seen.insert(place, *chain);
             }
         }
-        decide(self.watermark.as_ref(), &seen, &[], request)
+        let known = Known {
+            watermark: self.watermark.as_ref(),
+            chains: &seen,
+            fillers: &BTreeSet::new(),
+            forks: &[],
+        };
+        decide(&known, request)
     }
 
     fn take(&mut self, request: &ExchangeRequest) {

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use tillbind_agent::identity::renewal::Validity;
-use tillbind_agent::identity::{Identity, path_in, tls};
+use tillbind_agent::identity::{Identity, SuspectTime, path_in, tls};
 use tillbind_agent::vault::{Vault, VaultError};
 use tillbind_fuzz::{folder, random};
 
@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         Ok(Some(identity)) => {
             if Validity::of(&identity).is_ok() {
                 // Making the client costs a millisecond: only where the certificate can be read.
-                let _ = tls::client_of(&identity);
+                let _ = tls::client_of(&identity, SuspectTime::wall());
             }
             identity.store(&DIR).expect("memory takes it");
             assert_eq!(Identity::load(&DIR).expect("it was stored"), Some(identity));

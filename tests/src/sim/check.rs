@@ -103,7 +103,12 @@ impl Checks<'_> {
             for event in &stream.events {
                 let place = (*identity, *epoch, event.mark.seq);
                 let other = seen.insert(event.record.n, place);
-                if let Some(other) = other.filter(|_| !self.model.renumbered.contains(identity)) {
+                let is_promised = |other: &(usize, Epoch, Seq)| {
+                    !self.model.renumbered.contains(identity)
+                        && !self.rejoined(*other, place)
+                        && !self.rejoined(place, *other)
+                };
+                if let Some(other) = other.filter(is_promised) {
                     let n = event.record.n;
                     let what = format!("event {n} stands at {other:?} and at {place:?}");
                     return broken(Promise::NothingTwice, what);
@@ -111,6 +116,22 @@ impl Checks<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the second place is of an epoch that left the first one's, by others or not, and the first
+    /// place lies behind a gap since: the histories parted before the gap's end, and were one again behind
+    /// it.
+    fn rejoined(&self, first: (usize, Epoch, Seq), second: (usize, Epoch, Seq)) -> bool {
+        let (identity, epoch, place) = first;
+        let stream = |epoch: Epoch| self.store.streams.get(&(identity, epoch));
+        let left_by = |epoch: Epoch| stream(epoch).and_then(|stream| stream.forked_from);
+        let lefts = std::iter::successors(left_by(second.1), |left| left_by(left.epoch));
+        let mut lefts = lefts.take(self.store.streams.len());
+        let Some((left, stream)) = lefts.find(|left| left.epoch == epoch).zip(stream(epoch)) else {
+            return false;
+        };
+        let between = |gap: &Gap| (left.at..place).contains(&gap.to);
+        identity == second.0 && stream.gaps.iter().any(between)
     }
 
     /// Every empty place of a gap held an event that is gone for the gap's reason.

@@ -1,5 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use tillbind_protocol::chain::ChainHash;
 use tillbind_protocol::exchange::{ExchangeRequest, Step, Verdict};
 use tillbind_protocol::ids::Epoch;
 use tillbind_protocol::intake;
@@ -8,6 +9,18 @@ use tillbind_protocol::replica::Cursor;
 use super::*;
 
 const EPOCH: Epoch = Epoch(3);
+
+/// A central that keeps its watermark alone.
+fn known(watermark: Option<&Mark>) -> intake::Known<'_> {
+    static NO_CHAINS: BTreeMap<Seq, ChainHash> = BTreeMap::new();
+    static NO_FILLERS: BTreeSet<Seq> = BTreeSet::new();
+    intake::Known {
+        watermark,
+        chains: &NO_CHAINS,
+        fillers: &NO_FILLERS,
+        forks: &[],
+    }
+}
 
 /// An outbox whose events may be lost, damaged or urgent.
 struct Shelf {
@@ -139,7 +152,7 @@ fn a_poll_tells_of_what_central_lost_and_the_outbox_no_longer_has() {
     assert!(cut.batch.is_none());
     let request = shelf.request(cut);
     let stored = shelf.mark(2);
-    let decision = intake::decide(Some(&stored), &BTreeMap::new(), &[], &request);
+    let decision = intake::decide(&known(Some(&stored)), &request);
     assert_eq!(decision.verdict, Verdict::Ok);
     assert_eq!(decision.watermark, Some(shelf.mark(5)));
     assert_eq!(
@@ -181,7 +194,7 @@ fn a_batch_goes_on_behind_every_hole_and_central_takes_it() {
     assert_eq!((batch.events.len(), batch.holes.len()), (600, 300));
     assert_eq!(batch.fault(Seq(900)), None);
     let request = shelf.request(cut);
-    let decision = intake::decide(None, &BTreeMap::new(), &[], &request);
+    let decision = intake::decide(&known(None), &request);
     assert_eq!(
         (decision.verdict, decision.acked),
         (Verdict::Ok, shelf.mark(900))
@@ -257,7 +270,7 @@ fn in_version_1_a_batch_ends_at_a_hole_and_one_notice_stands_before_it() {
         );
         assert!(cut.express.is_empty());
         let request = shelf.request(cut);
-        let decision = intake::decide(mark.as_ref(), &BTreeMap::new(), &[], &request);
+        let decision = intake::decide(&known(mark.as_ref()), &request);
         assert_eq!(decision.verdict, Verdict::Ok);
         seen.extend(decision.gaps.iter().map(|gap| (gap.from.0, gap.to.0)));
         assert!(decision.acked.seq.0 > after, "it goes on");
@@ -305,7 +318,7 @@ fn central_may_ask_from_the_middle_of_a_hole_that_has_grown() {
     assert_eq!((gap.from, gap.to), (Seq(6), Seq(7)));
     let at_5 = shelf.mark(5);
     let request = shelf.request(cut);
-    let decision = intake::decide(Some(&at_5), &BTreeMap::new(), &[], &request);
+    let decision = intake::decide(&known(Some(&at_5)), &request);
     assert_eq!(
         (decision.verdict, decision.acked),
         (Verdict::Ok, shelf.mark(9))

@@ -1,11 +1,12 @@
 //! One request at central, step by step.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tillbind_protocol::chain::Mark;
+use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::exchange::{ExchangeResponse, Verdict};
-use tillbind_protocol::ids::Seq;
-use tillbind_protocol::intake::{decide, places_to_compare};
+use tillbind_protocol::ids::{Epoch, Seq};
+use tillbind_protocol::intake::{Known, decide, places_to_compare};
 use tillbind_protocol::replica::Page;
 
 use super::super::fault::Fault;
@@ -250,7 +251,13 @@ impl Central {
             .collect();
         // The row is there by now, with the mark before the first event.
         let stored = stream.mark.or(Some(Mark::genesis(request.epoch)));
-        let decision = decide(stored.as_ref(), &chains, &forks, request);
+        let known = Known {
+            watermark: stored.as_ref(),
+            chains: &chains,
+            fillers: &fillers(stream, &chains),
+            forks: &forks,
+        };
+        let decision = decide(&known, request);
         job.taken = Some((decision.verdict.clone(), decision.acked));
         let changes_nothing = decision.watermark.is_none() && decision.accepted.is_empty();
         if changes_nothing && request.express.is_empty() {
@@ -357,7 +364,13 @@ impl Central {
             .into_iter()
             .filter_map(|place| Some((place, *stream?.chains.get(&place)?)))
             .collect();
-        let decision = decide(job.stored.as_ref(), &chains, &[], request);
+        let known = Known {
+            watermark: job.stored.as_ref(),
+            chains: &chains,
+            fillers: &stream.map_or(BTreeSet::new(), |stream| fillers(stream, &chains)),
+            forks: &[],
+        };
+        let decision = decide(&known, request);
         job.taken = Some((decision.verdict, decision.acked));
         job.go(Step::Seen, 2, stage);
     }
@@ -396,10 +409,7 @@ impl Central {
 }
 
 /// The places at which other epochs of this terminal left this one: read without a lock of their rows.
-fn forks_of(
-    streams: &std::collections::BTreeMap<(usize, tillbind_protocol::ids::Epoch), Stream>,
-    key: (usize, tillbind_protocol::ids::Epoch),
-) -> Vec<Seq> {
+fn forks_of(streams: &BTreeMap<(usize, Epoch), Stream>, key: (usize, Epoch)) -> Vec<Seq> {
     streams
         .iter()
         .filter(|((identity, _), _)| *identity == key.0)
@@ -407,4 +417,13 @@ fn forks_of(
         .filter(|fork| fork.epoch == key.1)
         .map(|fork| fork.at)
         .collect()
+}
+
+/// The places among some that lie inside a recorded gap.
+fn fillers(stream: &Stream, chains: &BTreeMap<Seq, ChainHash>) -> BTreeSet<Seq> {
+    let in_gap = |seq: &Seq| {
+        let within = |gap: &Gap| (gap.from..=gap.to).contains(seq);
+        stream.gaps.iter().any(within)
+    };
+    chains.keys().copied().filter(in_gap).collect()
 }

@@ -38,7 +38,7 @@ pub(in super::super) struct Stream {
     pub(super) chains: BTreeMap<Seq, ChainHash>,
     pub(in super::super) events: Vec<Stored>,
     pub(in super::super) gaps: Vec<Gap>,
-    pub(super) forked_from: Option<Fork>,
+    pub(in super::super) forked_from: Option<Fork>,
 }
 
 /// A lock that a transaction holds until its end, in the order in which they are taken.
