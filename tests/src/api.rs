@@ -8,6 +8,8 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::provider;
+
 /// Longest wait for an answer: an agent that is alive answers in milliseconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
@@ -51,8 +53,7 @@ impl Api {
     /// # Errors
     /// When no client can be made.
     pub fn new(address: SocketAddr, token: &str) -> Result<Self> {
-        // A second caller finds the provider there already, which is as good.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        provider::install();
         Ok(Self {
             base: format!("http://{address}"),
             token: token.trim().to_owned(),

@@ -14,6 +14,8 @@ use crate::sale::Sale;
 
 /// Of so many events one is a request to bind, as long as there are codes.
 const EVENTS_PER_BINDING: usize = 400;
+/// Between two events.
+const EVENT_EVERY: TimeDelta = TimeDelta::seconds(7);
 /// So many customers of the store hold a card.
 const CARDS: usize = 3_000;
 
@@ -36,8 +38,24 @@ pub struct Past<'p> {
     pub epoch: Epoch,
     /// When the line went.
     pub began: DateTime<Utc>,
-    /// Accounts with a code of theirs, each of which asks for a binding once.
+    /// Accounts with a code of theirs, each of which asks for a binding once, at the times of
+    /// [`bindings_at`].
     pub codes: &'p [(String, String)],
+}
+
+/// Returns when the requests to bind of a played backlog are made, each of which wants a code that lives
+/// then.
+pub fn bindings_at(began: DateTime<Utc>, events: usize) -> impl Iterator<Item = DateTime<Utc>> {
+    let numbers = (0..events).filter(|n| asks_to_bind(*n));
+    numbers.map(move |n| at(began, n))
+}
+
+fn asks_to_bind(n: usize) -> bool {
+    n % EVENTS_PER_BINDING == EVENTS_PER_BINDING - 1
+}
+
+fn at(began: DateTime<Utc>, n: usize) -> DateTime<Utc> {
+    began + EVENT_EVERY * i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 impl Backlog {
@@ -51,8 +69,8 @@ impl Backlog {
         let mut backlog = Self::begin(past.epoch);
         let mut codes = past.codes.iter();
         for n in 0..events {
-            let at = past.began + TimeDelta::seconds(i64::try_from(n)? * 7);
-            if n % EVENTS_PER_BINDING == EVENTS_PER_BINDING - 1
+            let at = at(past.began, n);
+            if asks_to_bind(n)
                 && let Some((account, code)) = codes.next()
             {
                 let request = json!({"id": format!("{}-{n}", past.epoch), "card": card(n),
@@ -230,6 +248,10 @@ mod tests {
         for record in backlog.records() {
             Event::from_record(record.as_bytes()).unwrap();
         }
+        let asked = backlog.records()[EVENTS_PER_BINDING - 1].as_bytes();
+        let asked_ms = Event::from_record(asked).unwrap().stamp.local_ms;
+        let told: Vec<_> = bindings_at(past.began, 1_000).collect();
+        assert_eq!((told.len(), told[0].timestamp_millis()), (2, asked_ms));
         let mut before = Mark::genesis(Epoch(7));
         for text in backlog.requests(300).unwrap() {
             let request: ExchangeRequest = serde_json::from_str(&text).unwrap();

@@ -30,6 +30,7 @@ pub mod postgres;
 pub mod powercut;
 pub mod printer;
 pub mod process;
+mod provider;
 pub mod receipt;
 pub mod retail;
 pub mod sale;

@@ -26,6 +26,7 @@ use crate::backlog::{Backlog, Past};
 use crate::central::Database;
 use crate::clock::{self, Stopwatch};
 use crate::postgres::Postgres;
+use crate::provider;
 use crate::scene::Scene;
 
 /// Terminals, where the machine allows as many open files.
@@ -38,6 +39,7 @@ const SERVED_WITHIN: Duration = Duration::from_secs(600);
 const ANSWER_WITHIN: Duration = Duration::from_secs(45);
 
 pub(super) fn measure() -> Result<Vec<Row>> {
+    provider::install();
     let postgres = Postgres::start_new()?;
     let url = postgres.database("flood")?;
     let scene = Scene::new("flood")?;

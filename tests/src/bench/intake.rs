@@ -16,7 +16,7 @@ use tillbind_protocol::ids::{Epoch, StoreId, TerminalId, WorkstationId};
 
 use super::Row;
 use super::copying::{self, Copied};
-use crate::backlog::{Backlog, Past};
+use crate::backlog::{Backlog, Past, bindings_at};
 use crate::clock::{self, Stopwatch};
 use crate::environment;
 use crate::postgres::Postgres;
@@ -25,6 +25,9 @@ use crate::postgres::Postgres;
 const EVENTS: usize = 100_000;
 /// Events in one request, as the agent sends them.
 const BATCH_EVENTS: usize = 1_000;
+/// How long a member code lives, in seconds.
+const CODE_S: i64 = 120;
+
 pub(super) fn measure() -> Result<Vec<Row>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -65,12 +68,11 @@ async fn backlog(store: &Store, dir: &Path, samples: Option<&Path>) -> Result<Ba
         return Backlog::real(&past, samples, EVENTS);
     }
     let mut codes = Vec::new();
-    for n in 0..EVENTS / 400 {
+    for (n, asked) in bindings_at(past.began, EVENTS).enumerate() {
         let account = format!("tmall:{n}").parse()?;
-        let now_ms = past.began.timestamp_millis();
+        let now_ms = asked.timestamp_millis();
         members::create_account(store, &account, None, "bench", now_ms).await?;
-        let life_s = 1_000_000;
-        let code = keys::create_member_code(store, &data_dir, &account, life_s, now_ms).await?;
+        let code = keys::create_member_code(store, &data_dir, &account, CODE_S, now_ms).await?;
         codes.push((account.to_string(), code));
     }
     past.codes = &codes;
