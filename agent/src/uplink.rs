@@ -1,12 +1,14 @@
 //! The shell around [`tillbind_protocol::uplink`]: reads the outbox, talks to central, writes what comes
 //! back.
 //!
-//! `cut` takes a request's share out of the outbox and `request` writes the rest around it; `line` is the
-//! HTTP; `trouble` says what a failure leads to: a smaller request, central's own version, a back-off.
+//! `cut` takes a request's share out of the outbox, `ahead` does so before its turn, and `request` writes
+//! the rest around it; `line` is the HTTP; `trouble` says what a failure leads to: a smaller request,
+//! central's own version, a back-off.
 //!
 //! One task per identity owns the machine and the replica's cursor. It ends when the agent stops or the
 //! identity is another; whoever started it then starts it anew.
 
+mod ahead;
 mod cut;
 mod dictionary;
 mod fork;
@@ -38,7 +40,8 @@ use crate::identity::tls::TlsError;
 use crate::identity::{Identity, SuspectTime};
 use crate::members::{MembersError, Replica};
 use crate::outbox::{Outbox, Pressure};
-use cut::{Cut, CutError, Gap, Wanted, cut, told};
+use ahead::Ahead;
+use cut::{Cut, CutError, Gap, Wanted, cut, show, told};
 use fork::kept_fork;
 use line::{Answer, Line, LineError};
 use packing::KeptDictionary;
@@ -112,6 +115,7 @@ struct Task {
     /// Version of the last hello that arrived and how the disk was in it; the same of the one under way.
     told: Option<(u16, Pressure)>,
     telling: Option<(u16, Pressure)>,
+    ahead: Option<Ahead>,
 }
 
 /// Exchanges with central until `stop` turns true or its sender is gone.
@@ -146,6 +150,7 @@ pub async fn run(
         hello_at: None,
         told: None,
         telling: None,
+        ahead: None,
         reach,
     };
     task.show(|_| {});
@@ -237,9 +242,7 @@ impl Task {
                     version: self.machine.version(),
                     gap: self.gap.clone(),
                 };
-                let outbox = self.reach.outbox.clone();
-                let read = tokio::task::spawn_blocking(move || cut(&outbox, &wanted));
-                let cut = read.await.map_err(|_| CutError::Stopped)??;
+                let cut = self.cut(wanted).await?;
                 self.machine.handle_sent(cut.load);
                 (cut, Duration::ZERO)
             }
@@ -287,6 +290,25 @@ impl Task {
         );
         let timeout = wait + self.reach.settings.answer_timeout + TIMEOUT_SLACK;
         Ok(Some(Box::pin(self.line.clone().exchange(request, timeout))))
+    }
+
+    /// Cuts what is wanted, and begins to cut what is likely to be wanted next.
+    async fn cut(&mut self, wanted: Wanted) -> Result<Cut, CutError> {
+        let outbox = self.reach.outbox.clone();
+        let ahead = match self.ahead.take() {
+            Some(ahead) => ahead.take(outbox.epoch(), &wanted).await,
+            None => None,
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let cut = match ahead {
+                Some(mut cut) => show(&outbox, &wanted, &mut cut).map(|()| cut),
+                None => cut(&outbox, &wanted),
+            };
+            cut.map(|cut| (cut, wanted))
+        });
+        let (cut, wanted) = read.await.map_err(|_| CutError::Stopped)??;
+        self.ahead = Ahead::begin(&self.reach.outbox, &wanted, &cut);
+        Ok(cut)
     }
 
     /// Whether headquarters is to hear how the terminal is: now and then, when the disk changed, and when
@@ -341,6 +363,9 @@ impl Task {
             received,
             draw(),
         );
+        if !matches!(outcome, Some(Outcome::Acknowledged(_))) {
+            self.ahead = None;
+        }
         if data == MemberData::NotKept {
             self.machine.handle_unkept(clock::monotonic(), draw());
         }

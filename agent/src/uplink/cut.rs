@@ -83,6 +83,14 @@ pub(super) struct Wanted {
     pub(super) gap: Option<Gap>,
 }
 
+impl Wanted {
+    /// Whether the same events are wanted.
+    pub(super) fn has_batch_of(&self, other: &Self) -> bool {
+        let bounds = |wanted: &Self| (wanted.events_max, wanted.bytes_max, wanted.version);
+        self.after == other.after && self.gap == other.gap && bounds(self) == bounds(other)
+    }
+}
+
 /// What was cut.
 #[derive(Debug, Default)]
 pub(super) struct Cut {
@@ -100,6 +108,15 @@ impl Cut {
             .as_ref()
             .is_some_and(|batch| !batch.holes.is_empty());
         self.gap.is_some() || holes
+    }
+
+    /// Whether nothing that was appended since could have gone along.
+    pub(super) fn is_full(&self, wanted: &Wanted) -> bool {
+        let Some(batch) = &self.batch else {
+            return false;
+        };
+        let parts = batch.events.len() + batch.holes.len();
+        parts >= wanted.events_max || self.load.bytes >= wanted.bytes_max
     }
 }
 
@@ -134,6 +151,13 @@ pub(super) fn told(queue: &impl Queue, gap: &Gap) -> Result<Cut, CutError> {
 
 /// Cuts a request's share out of the outbox. Blocks on the disk.
 pub(super) fn cut(queue: &impl Queue, wanted: &Wanted) -> Result<Cut, CutError> {
+    let mut cut = batch(queue, wanted)?;
+    show(queue, wanted, &mut cut)?;
+    Ok(cut)
+}
+
+/// Cuts a request's batch alone, without copies of what waits behind it. Blocks on the disk.
+pub(super) fn batch(queue: &impl Queue, wanted: &Wanted) -> Result<Cut, CutError> {
     let mut knife = Knife::set(queue, wanted)?;
     while knife.has_room() {
         let (events, bytes) = (
@@ -152,12 +176,7 @@ pub(super) fn cut(queue: &impl Queue, wanted: &Wanted) -> Result<Cut, CutError> 
             break;
         }
     }
-    let mut cut = knife.finish();
-    if wanted.express_max > 0 {
-        let last = cut.batch.as_ref().map_or(wanted.after, Batch::last);
-        show(queue, last.max(wanted.express_after), wanted, &mut cut)?;
-    }
-    Ok(cut)
+    Ok(knife.finish())
 }
 
 /// A batch in the making.
@@ -296,8 +315,13 @@ impl<'w> Knife<'w> {
     }
 }
 
-/// Adds copies of the binding requests behind a place.
-fn show(queue: &impl Queue, behind: Seq, wanted: &Wanted, cut: &mut Cut) -> Result<(), CutError> {
+/// Adds copies of the binding requests behind the batch. Blocks on the disk.
+pub(super) fn show(queue: &impl Queue, wanted: &Wanted, cut: &mut Cut) -> Result<(), CutError> {
+    if wanted.express_max == 0 {
+        return Ok(());
+    }
+    let last = cut.batch.as_ref().map_or(wanted.after, Batch::last);
+    let behind = last.max(wanted.express_after);
     let waiting = match queue.urgent_after(behind, wanted.express_max) {
         Ok(waiting) => waiting,
         Err(ReadError::Stopped) => return Err(CutError::Stopped),

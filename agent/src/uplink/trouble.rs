@@ -53,6 +53,7 @@ impl Task {
 
     /// Tells people of a failure that the machine knows of.
     pub(super) fn failed(&mut self, reason: &str) {
+        self.ahead = None;
         if self.reach.status.borrow().last_error.as_deref() != Some(reason) {
             tracing::warn!(reason, "the exchange with headquarters failed");
         }
@@ -63,6 +64,7 @@ impl Task {
     }
 
     fn refused(&mut self, reason: &str) {
+        self.ahead = None;
         tracing::error!(reason, "headquarters refuses this terminal");
         self.show(|status| {
             status.counts.refusals += 1;
