@@ -48,12 +48,17 @@ impl Notes {
         Ok((Self { tree, vault }, damage))
     }
 
-    pub(super) fn put(&self, kind: NoteKind, key: &[u8], value: &[u8]) -> Result<(), MembersError> {
-        let text = Note::encode(key, value);
-        check_length(&text)?;
+    pub(super) fn put(&self, notes: &[(NoteKind, Note)]) -> Result<(), MembersError> {
         let mut changes = Changes::default();
-        self.tree
-            .put(&mut changes, &kind.on_disk(&self.vault, key), &text)?;
+        for (kind, note) in notes {
+            let text = Note::encode(&note.key, &note.value);
+            check_length(&text)?;
+            let key = kind.on_disk(&self.vault, &note.key);
+            self.tree.put(&mut changes, &key, &text)?;
+            if changes.bytes() > BATCH_BYTES_MAX {
+                self.tree.commit(std::mem::take(&mut changes))?;
+            }
+        }
         self.tree.commit(changes)
     }
 

@@ -281,8 +281,21 @@ impl Replica {
     /// # Errors
     /// [`MembersError`]; key and value together have at most [`super::VALUE_BYTES_MAX`] − 8 bytes.
     pub fn put_local(&self, kind: NoteKind, key: &[u8], value: &[u8]) -> Result<(), MembersError> {
+        let note = Note {
+            key: key.to_vec(),
+            value: value.to_vec(),
+        };
+        self.put_locals(&[(kind, note)])
+    }
+
+    /// Keeps notes, durably; what precedes one that is refused may be kept. A sync of the disk serves some
+    /// hundreds of them. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As [`Replica::put_local`].
+    pub fn put_locals(&self, notes: &[(NoteKind, Note)]) -> Result<(), MembersError> {
         let _one = locked(&self.inner.noting);
-        self.inner.notes.put(kind, key, value)
+        self.inner.notes.put(notes)
     }
 
     /// Returns a note.

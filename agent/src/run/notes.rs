@@ -2,18 +2,20 @@
 
 mod restart;
 
+use std::collections::{HashMap, HashSet};
 use std::thread::JoinHandle;
 
 use tillbind_protocol::clock::ClockEstimator;
-use tillbind_protocol::event::{BindingRequest, Event as Recorded, EventBody};
+use tillbind_protocol::event::{BindingRequest, Event as Recorded, EventBody, SaleKey};
 use tillbind_protocol::ids::Seq;
 use tillbind_protocol::member_code::{KeySet, NONCE_BYTES};
 use tokio::sync::mpsc;
 
 use super::effect::{ClockNote, Note};
 use crate::downlink::{self, DownlinkError};
-use crate::members::{MembersError, NoteKind, Replica};
+use crate::members::{self, MembersError, NoteKind, Replica};
 use crate::outbox::{Outbox, ReadError};
+use crate::till::known_sales::SALES_MAX;
 use crate::till::{KnownSale, KnownSales, MemberCodes};
 pub(super) use restart::Restart;
 use restart::{restored, with_battery};
@@ -69,36 +71,70 @@ impl NoteWriter {
     }
 }
 
-fn write(replica: &Replica, note: &Note) -> Result<(), MembersError> {
-    // None of these types has a form that JSON lacks.
-    let json = |value: serde_json::Result<Vec<u8>>| value.unwrap_or_default();
-    match note {
-        Note::Sale(sale) => {
-            let key = json(serde_json::to_vec(&sale.key));
-            replica.put_local(NoteKind::Sale, &key, &json(serde_json::to_vec(sale)))
-        }
-        Note::SaleForgotten(key) => {
-            replica.remove_local(NoteKind::Sale, &[&json(serde_json::to_vec(key))])
-        }
-        Note::Nonce { nonce, until_ms } => {
-            replica.put_local(NoteKind::SeenNonce, nonce, &until_ms.to_le_bytes())
-        }
-        Note::NoncesForgotten(nonces) => {
-            let keys: Vec<&[u8]> = nonces.iter().map(<[u8; NONCE_BYTES]>::as_slice).collect();
-            replica.remove_local(NoteKind::SeenNonce, &keys)
-        }
-        Note::Requested(request) => {
-            let value = json(serde_json::to_vec(request));
-            replica.put_local(NoteKind::Binding, request.id.as_str().as_bytes(), &value)
-        }
-        Note::Decided(id) => replica.remove_local(NoteKind::Binding, &[id.as_str().as_bytes()]),
-        Note::Keys(keys) => {
-            replica.put_local(NoteKind::Setting, KEYS, &json(serde_json::to_vec(keys)))
-        }
-        Note::Clock(clock) => {
-            replica.put_local(NoteKind::Setting, CLOCK, &json(serde_json::to_vec(clock)))
+/// What becomes of a note on the disk.
+enum Change {
+    Keep(NoteKind, members::Note),
+    Forget(NoteKind, Vec<Vec<u8>>),
+}
+
+impl Change {
+    fn of(note: &Note) -> Self {
+        // None of these types has a form that JSON lacks.
+        let json = |value: serde_json::Result<Vec<u8>>| value.unwrap_or_default();
+        let keep = |kind, key: &[u8], value| {
+            let key = key.to_vec();
+            Self::Keep(kind, members::Note { key, value })
+        };
+        match note {
+            Note::Sale(sale) => {
+                let key = json(serde_json::to_vec(&sale.key));
+                keep(NoteKind::Sale, &key, json(serde_json::to_vec(sale)))
+            }
+            Note::SaleForgotten(key) => {
+                Self::Forget(NoteKind::Sale, vec![json(serde_json::to_vec(key))])
+            }
+            Note::Nonce { nonce, until_ms } => {
+                keep(NoteKind::SeenNonce, nonce, until_ms.to_le_bytes().to_vec())
+            }
+            Note::NoncesForgotten(nonces) => {
+                let keys = nonces.iter().map(|nonce| nonce.to_vec());
+                Self::Forget(NoteKind::SeenNonce, keys.collect())
+            }
+            Note::Requested(request) => {
+                let value = json(serde_json::to_vec(request));
+                keep(NoteKind::Binding, request.id.as_str().as_bytes(), value)
+            }
+            Note::Decided(id) => {
+                Self::Forget(NoteKind::Binding, vec![id.as_str().as_bytes().to_vec()])
+            }
+            Note::Keys(keys) => keep(NoteKind::Setting, KEYS, json(serde_json::to_vec(keys))),
+            Note::Clock(clock) => keep(NoteKind::Setting, CLOCK, json(serde_json::to_vec(clock))),
         }
     }
+}
+
+fn write(replica: &Replica, note: &Note) -> Result<(), MembersError> {
+    write_all(replica, std::slice::from_ref(note))
+}
+
+/// Writes notes with few syncs: first what is kept, then what is forgotten.
+fn write_all(replica: &Replica, notes: &[Note]) -> Result<(), MembersError> {
+    let mut kept = Vec::new();
+    let mut forgotten: HashMap<NoteKind, Vec<Vec<u8>>> = HashMap::new();
+    for note in notes {
+        match Change::of(note) {
+            Change::Keep(kind, note) => kept.push((kind, note)),
+            Change::Forget(kind, keys) => forgotten.entry(kind).or_default().extend(keys),
+        }
+    }
+    if !kept.is_empty() {
+        replica.put_locals(&kept)?;
+    }
+    for (kind, keys) in forgotten {
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        replica.remove_local(kind, &keys)?;
+    }
+    Ok(())
 }
 
 /// What earlier runs left.
@@ -149,9 +185,8 @@ pub(super) fn learn(
         last_contact_ms: clock.map(|note| note.local_ms.saturating_add(note.offset_ms)),
     };
     // What a crash kept from being noted is noted now: once central has the event, only the note knows.
-    for note in learnt.learn_from_outbox(outbox) {
-        write(replica, &note)?;
-    }
+    let unnoted = learnt.learn_from_outbox(outbox);
+    write_all(replica, &unnoted)?;
     learnt.forget_decided(replica)?;
     Ok(learnt)
 }
@@ -180,6 +215,8 @@ impl Learnt {
         Ok(())
     }
 
+    /// Returns what is to be noted: of the sales those that are still known at the end. A long backlog holds
+    /// more than are remembered.
     fn learn_from_outbox(&mut self, outbox: &Outbox) -> Vec<Note> {
         let mut unnoted = Vec::new();
         let mut after = outbox.acked().seq;
@@ -199,13 +236,16 @@ impl Learnt {
                     return unnoted;
                 }
             };
+            if stored.is_empty() || unnoted.len() > 2 * SALES_MAX {
+                self.forget_the_oldest(&mut unnoted);
+            }
             let Some(last) = stored.last() else {
                 return unnoted;
             };
             after = last.mark.seq;
             for one in &stored {
                 match Recorded::from_record(&one.record) {
-                    Ok(event) => self.learn_from_event(event.body, one.mark.seq, &mut unnoted),
+                    Ok(event) => unnoted.extend(self.learn_from_event(event.body, one.mark.seq)),
                     Err(error) => {
                         tracing::warn!(%error, seq = %one.mark.seq, "an unknown event waits")
                     }
@@ -214,29 +254,43 @@ impl Learnt {
         }
     }
 
-    fn learn_from_event(&mut self, body: EventBody, seq: Seq, unnoted: &mut Vec<Note>) {
+    /// Forgets the sales that are too many, those first that were to be noted.
+    fn forget_the_oldest(&mut self, unnoted: &mut Vec<Note>) {
+        let mut evicted: HashSet<SaleKey> = self.sales.evict().into_iter().collect();
+        unnoted.retain(|note| {
+            let Note::Sale(sale) = note else { return true };
+            !evicted.remove(&sale.key)
+        });
+        let noted = evicted.into_iter().map(Note::SaleForgotten);
+        unnoted.extend(noted);
+    }
+
+    /// Returns what is to be noted of it.
+    fn learn_from_event(&mut self, body: EventBody, seq: Seq) -> Vec<Note> {
         match body {
             EventBody::Transaction(sale) => {
                 let is_noted = self.sales.get(&sale.key()).is_some();
                 let known = self.sales.learn(&sale, seq);
-                if !is_noted {
-                    unnoted.push(Note::Sale(Box::new(known)));
-                }
+                let note = (!is_noted).then(|| Note::Sale(Box::new(known)));
+                note.into_iter().collect()
             }
             EventBody::Attribution(attribution) => {
                 self.sales.learn_card(&attribution.sale, &attribution.card);
+                Vec::new()
             }
             EventBody::BindingRequested(request) => {
                 if self.requested.iter().any(|known| known.id == request.id) {
-                    return;
+                    return Vec::new();
                 }
-                if let Some((nonce, until_ms)) = self.codes.learn(&request) {
-                    unnoted.push(Note::Nonce { nonce, until_ms });
-                }
-                unnoted.push(Note::Requested(Box::new(request.clone())));
+                let nonce = self.codes.learn(&request);
+                let nonce = nonce.map(|(nonce, until_ms)| Note::Nonce { nonce, until_ms });
+                let requested = Note::Requested(Box::new(request.clone()));
                 self.requested.push(request);
+                nonce.into_iter().chain([requested]).collect()
             }
-            EventBody::Scan(_) | EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_) => {}
+            EventBody::Scan(_) | EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_) => {
+                Vec::new()
+            }
         }
     }
 }
@@ -259,7 +313,7 @@ mod tests {
     use std::time::Duration;
 
     use tillbind_protocol::clock::Uptime;
-    use tillbind_protocol::event::Evidence;
+    use tillbind_protocol::event::{Evidence, RetailTransaction};
     use tillbind_protocol::ids::CardNumber;
     use tillbind_protocol::replica::{BindingState, BindingVerdict, Change, Cursor, Page};
 
@@ -316,5 +370,50 @@ mod tests {
             assert_eq!(learnt.requested, [request("b2")]);
         }
         assert_eq!(replica.scan_local(NoteKind::Binding).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn of_a_long_backlog_the_newest_sales_are_noted_once_and_the_rest_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = Vault::from_key([4; 32], test_random(8));
+        let config = OutboxConfig::new(dir.path().join("outbox"), Arc::new(|| Duration::ZERO));
+        let outbox = Outbox::open(config, &vault, test_random(9)).unwrap().outbox;
+        let (replica, _) = Replica::open(&dir.path().join("members"), &vault).unwrap();
+        let sale = |n: usize| {
+            let told = serde_json::json!({
+                "store": "S1", "workstation": "1", "business_day": "2026-11-25",
+                "sequence": format!("{n:06}"), "type": "sale", "currency": "EUR",
+                "total_minor": 100, "source": "api",
+            });
+            serde_json::from_value::<RetailTransaction>(told).unwrap()
+        };
+        let most = SALES_MAX + 500;
+        let record = |n| {
+            let event = Recorded {
+                stamp: ClockEstimator::default().stamp(Uptime::ZERO, 0),
+                body: EventBody::Transaction(sale(n)),
+            };
+            event.to_record().unwrap()
+        };
+        for first in (0..most).step_by(500) {
+            let records = (first..first + 500).map(record).collect();
+            outbox.append_all(records).wait().unwrap();
+        }
+        // As an earlier run noted it, before newer ones came.
+        let oldest = KnownSales::new(outbox.epoch(), []).learn(&sale(0), Seq(1));
+        write(&replica, &Note::Sale(Box::new(oldest))).unwrap();
+        let started = Restart::now();
+        for _ in 0..2 {
+            let learnt = learn(&replica, &outbox, &started).unwrap();
+            assert!(learnt.sales.get(&sale(most - 1).key()).is_some());
+            assert!(learnt.sales.get(&sale(0).key()).is_none());
+            let noted = replica.scan_local(NoteKind::Sale).unwrap();
+            assert_eq!(noted.len(), SALES_MAX);
+            let is_oldest = |note: &members::Note| {
+                let known: KnownSale = serde_json::from_slice(&note.value).unwrap();
+                known.key == sale(0).key()
+            };
+            assert!(!noted.iter().any(is_oldest));
+        }
     }
 }

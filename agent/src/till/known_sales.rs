@@ -208,7 +208,8 @@ impl KnownSales {
         }
     }
 
-    pub(super) fn evict(&mut self) -> Vec<SaleKey> {
+    /// Forgets what is beyond [`SALES_MAX`], the oldest business days first; returns what it was.
+    pub fn evict(&mut self) -> Vec<SaleKey> {
         let mut evicted = Vec::new();
         while self.sales.len() > SALES_MAX
             && let Some(((_, key), _)) = self.sales.pop_first()
