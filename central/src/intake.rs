@@ -75,7 +75,7 @@ pub struct Arrival<'a> {
     pub rules: Rules,
 }
 
-/// Takes a request in. A request without events changes nothing and locks nothing.
+/// Takes a request in. A request without events that tells of no fork changes nothing and locks nothing.
 ///
 /// # Errors
 /// [`StoreError`]: then nothing was taken.
@@ -84,7 +84,7 @@ pub async fn take(
     arrival: &Arrival<'_>,
     request: &ExchangeRequest,
 ) -> Result<Taken, StoreError> {
-    if !request.sends() {
+    if !request.sends() && !request.tells_of_fork() {
         return poll(store, arrival, request).await;
     }
     let mut careful = false;
@@ -158,7 +158,11 @@ async fn take_once(
     let decision = decide(&known, request);
     let changes_nothing = decision.watermark.is_none() && decision.accepted.is_empty();
     if changes_nothing && request.express.is_empty() {
-        tx.rollback().await?;
+        if request.tells_of_fork() {
+            tx.commit().await?;
+        } else {
+            tx.rollback().await?;
+        }
         return Ok(Taken {
             verdict: decision.verdict,
             acked: decision.acked,

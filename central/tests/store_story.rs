@@ -60,6 +60,7 @@ over_both_engines! {
     intake::a_hole_is_asked_for_and_a_notice_explains_it,
     intake::a_batch_goes_on_behind_its_holes_and_each_becomes_a_gap,
     intake::a_rolled_back_till_forks_and_both_histories_are_kept,
+    intake::a_fork_that_a_poll_tells_of_is_kept,
     intake::a_poison_record_stops_nothing_and_can_be_mended,
     intake::a_value_that_the_database_refuses_goes_to_quarantine_alone,
     sales::one_sale_told_by_two_sources_is_one_sale_and_earns_once,

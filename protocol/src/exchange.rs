@@ -96,6 +96,13 @@ impl ExchangeRequest {
         batch || self.gap.is_some() || !self.express.is_empty()
     }
 
+    /// Whether it tells that its epoch left another one, which central is to keep also where nothing comes
+    /// along: a disk from before the fork must be led to where its events are.
+    pub fn tells_of_fork(&self) -> bool {
+        let hello = self.hello.as_ref();
+        hello.is_some_and(|hello| hello.forked_from.is_some())
+    }
+
     /// Returns the highest place that it speaks of.
     pub fn highest_place(&self) -> Seq {
         let batch = self.batch.as_ref().map(Batch::last);

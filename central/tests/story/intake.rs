@@ -1,10 +1,10 @@
 use serde_json::json;
 use tillbind_central::quarantine::{self, QuarantineError};
 use tillbind_central::store::statement::Row;
-use tillbind_protocol::exchange::{ExchangeRequest, Verdict};
-use tillbind_protocol::ids::Seq;
+use tillbind_protocol::exchange::{ExchangeRequest, Fork, Hello, Verdict};
+use tillbind_protocol::ids::{Epoch, Seq};
 
-use crate::support::till::{NOW_MS, Till, sale};
+use crate::support::till::{NOW_MS, Till, hello, sale};
 use crate::support::{Bench, RULES, trap};
 
 pub(crate) async fn a_batch_is_taken_once_however_often_it_is_sent(bench: &Bench) {
@@ -137,6 +137,31 @@ pub(crate) async fn a_rolled_back_till_forks_and_both_histories_are_kept(bench: 
     assert_eq!(bench.number("SELECT COUNT(*) FROM events").await, 9);
     assert_eq!(bench.number("SELECT COUNT(*) FROM transactions").await, 9);
     assert_eq!(bench.number("SELECT COUNT(*) FROM streams").await, 2);
+}
+
+pub(crate) async fn a_fork_that_a_poll_tells_of_is_kept(bench: &Bench) {
+    let terminal = bench.terminal("S1", "W1").await;
+    let mut till = Till::new(7);
+    for sequence in ["1", "2", "3"] {
+        till.sale(sequence, 100, None);
+    }
+    bench.take(&terminal, &till.batch(1..=1)).await;
+    let forked = Till::new(8);
+    let mut request = forked.poll();
+    let fork = Fork {
+        epoch: Epoch(7),
+        at: Seq(2),
+    };
+    request.hello = Some(Hello {
+        forked_from: Some(fork),
+        ..hello("m1")
+    });
+    assert_eq!(bench.take(&terminal, &request).await.verdict, Verdict::Ok);
+    let taken = bench.take(&terminal, &till.batch(2..=3)).await;
+    assert_eq!(
+        (taken.verdict, taken.events),
+        (Verdict::Fork { at: Seq(2) }, 0)
+    );
 }
 
 pub(crate) async fn a_poison_record_stops_nothing_and_can_be_mended(bench: &Bench) {

@@ -80,6 +80,8 @@ fn in_order(which: &str, epoch: Epoch, stream: &Stream, was_restored: bool) -> C
                 return broken(Promise::InOrder, what);
             }
             newest = Some(event.record.n);
+        } else {
+            newest = newest.filter(|_| !was_restored);
         }
         // What fills a gap is of a history that nobody can compare.
         before = gap_at(stream, seq).is_none().then_some(event.mark);

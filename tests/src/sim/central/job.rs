@@ -218,7 +218,7 @@ impl Central {
             self.answer_verdict(id, Verdict::Refused { reason }, stage);
             return;
         }
-        let step = if job.sends() {
+        let step = if job.sends() || job.parcel.request.tells_of_fork() {
             Step::LockStream
         } else {
             Step::PollWatermark
@@ -260,7 +260,7 @@ impl Central {
         let decision = decide(&known, request);
         job.taken = Some((decision.verdict.clone(), decision.acked));
         let changes_nothing = decision.watermark.is_none() && decision.accepted.is_empty();
-        if changes_nothing && request.express.is_empty() {
+        if changes_nothing && request.express.is_empty() && !request.tells_of_fork() {
             job.go(Step::Seen, 2, stage);
             self.wake(id, stage);
             return;
