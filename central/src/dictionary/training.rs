@@ -48,7 +48,7 @@ const RETRAINED_AFTER: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How often it is looked whether one is due.
 const LOOKED_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Level at which terminals pack with a dictionary.
-const LEVEL: i32 = 9;
+const LEVEL: i32 = 12;
 
 /// A training that failed. The present dictionary stays.
 #[derive(Debug, thiserror::Error)]
