@@ -34,6 +34,7 @@
 //! them there; use `spawn_blocking`). A [`Ticket`] may be waited for or awaited.
 
 mod buffer;
+mod config;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod journal;
@@ -44,6 +45,7 @@ mod opening;
 mod quarantine;
 mod queue;
 mod reading;
+mod recovery;
 mod refusal;
 mod room;
 mod stats;
@@ -56,20 +58,22 @@ mod watermark;
 mod worth;
 mod writer;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::{Epoch, Seq};
 use tokio::sync::{oneshot, watch};
 
+pub use config::{
+    BACKLOG_BYTES_MAX_DEFAULT, DISK_PERCENT_MAX_DEFAULT, Monotonic, OutboxConfig,
+    SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN,
+};
 pub use journal::CommitError;
 pub use quarantine::{ENTRIES_MAX, ENTRY_BYTES_MAX, QuarantineError, Quarantined};
 pub use reading::{ReadError, Stored};
+pub use recovery::{Damage, Forked, Recovery};
 pub use refusal::{AckError, AppendError, CloseError, ForkError, OpenError};
 pub use room::{FREE_BYTES_MIN, Pressure};
 pub use stats::{LATENCY_BOUNDS_US, Latencies, Stats};
@@ -93,85 +97,6 @@ use writer::{Fruitless, Tidy, Writer};
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 /// Most bytes of records in one group; an append beyond it fails as [`AppendError::TooLarge`].
 pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
-/// Smallest journal segment, in bytes: smaller ones would be changed after a few events.
-pub const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
-/// Journal segment unless set otherwise, in bytes: some eight thousand events.
-pub const SEGMENT_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
-/// Backlog unless set otherwise, in bytes: some two million events, months without a line.
-pub const BACKLOG_BYTES_MAX_DEFAULT: u64 = 1024 * 1024 * 1024;
-/// Share of the file system that the journal may take unless set otherwise, in hundredths.
-pub const DISK_PERCENT_MAX_DEFAULT: u8 = 50;
-
-/// Tells the time since some fixed moment; never goes back.
-pub type Monotonic = Arc<dyn Fn() -> Duration + Send + Sync>;
-
-/// How an outbox is to be.
-#[derive(Clone)]
-pub struct OutboxConfig {
-    /// Its directory, made if need be; its parent must exist.
-    pub dir: PathBuf,
-    /// Length of a journal segment, in bytes; at least [`SEGMENT_BYTES_MIN`].
-    pub segment_bytes: u64,
-    /// Plain bytes that may wait for central; beyond them something is given up, or appends fail as
-    /// [`AppendError::Full`]. The disk takes about a fourth more.
-    pub backlog_bytes_max: u64,
-    /// Share of the file system that the journal may take, in hundredths.
-    pub disk_percent_max: u8,
-    /// The clock for the figures.
-    pub monotonic: Monotonic,
-}
-
-impl OutboxConfig {
-    /// Returns the defaults for an outbox in `dir`.
-    pub fn new(dir: impl Into<PathBuf>, monotonic: Monotonic) -> Self {
-        Self {
-            dir: dir.into(),
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
-            backlog_bytes_max: BACKLOG_BYTES_MAX_DEFAULT,
-            disk_percent_max: DISK_PERCENT_MAX_DEFAULT,
-            monotonic,
-        }
-    }
-}
-
-impl fmt::Debug for OutboxConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutboxConfig")
-            .field("dir", &self.dir)
-            .field("segment_bytes", &self.segment_bytes)
-            .field("backlog_bytes_max", &self.backlog_bytes_max)
-            .field("disk_percent_max", &self.disk_percent_max)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Events that are lost, for headquarters to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The first lost event.
-    pub from: Seq,
-    /// The last one. Where the end of the journal is lost, the last that can have been there.
-    pub to: Seq,
-    /// What happened to them.
-    pub reason: String,
-}
-
-/// What opening an outbox found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Events that wait for central, lost ones in a gap included.
-    pub events: u64,
-    /// Bytes cut off at the journal's end: a write that was not acknowledged, or, after a damage to the
-    /// last write of all, one that was; nothing on the disk can tell.
-    pub torn_bytes: u64,
-    /// Events that are lost.
-    pub damages: Vec<Damage>,
-    /// Whether the buffer was made anew.
-    pub rebuilt: bool,
-    /// How long it took.
-    pub took: Duration,
-}
-
 /// An outbox just opened.
 #[derive(Debug)]
 pub struct Opened {
@@ -179,18 +104,6 @@ pub struct Opened {
     pub outbox: Outbox,
     /// What opening it found.
     pub recovery: Recovery,
-}
-
-/// What moved to a new epoch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Forked {
-    /// How many events moved.
-    pub moved: u64,
-    /// Events that should have moved, but were acknowledged and are no longer kept: first and last
-    /// place in the former epoch. They moved as a gap.
-    pub gone: Option<(Seq, Seq)>,
-    /// Events that should have moved, but are lost; places in the former epoch. They moved as gaps.
-    pub damages: Vec<Damage>,
 }
 
 /// The terminal's durable queue. Clones are handles to the same one; when the last goes without

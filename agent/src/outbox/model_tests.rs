@@ -2,6 +2,7 @@
 //! power cuts, clean stops and forks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tempfile::TempDir;

@@ -2,8 +2,9 @@ mod faults;
 mod fullness;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::storage::sim_disk::SimDisk;
