@@ -97,6 +97,7 @@ use writer::{Fruitless, Tidy, Writer};
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 /// Most bytes of records in one group; an append beyond it fails as [`AppendError::TooLarge`].
 pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
+
 /// An outbox just opened.
 #[derive(Debug)]
 pub struct Opened {

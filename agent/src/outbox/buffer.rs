@@ -207,15 +207,18 @@ impl Buffer {
         if wanted > state.newest.number {
             return Ok(None);
         }
+        let kept = self.first_kept(wanted, &state)?;
+        Ok(Some(kept.unwrap_or_else(|| state.newest.clone())))
+    }
+
+    /// Returns sled's first page from one on that lies before the newest.
+    fn first_kept(&self, wanted: PageNumber, state: &State) -> Result<Option<Page>, BufferError> {
         let range = wanted.key()..state.newest.number.key();
         let kept = guarded(|| {
             let mut kept = self.tree.range(range);
             kept.next().transpose().map_err(self.store.failed("read"))
         })?;
-        match kept {
-            Some((key, value)) => decode(&key, &value).map(Some),
-            None => Ok(Some(state.newest.clone())),
-        }
+        kept.map(|(key, value)| decode(&key, &value)).transpose()
     }
 
     /// Returns the first and the last entry.
@@ -237,12 +240,7 @@ impl Buffer {
             if state.floor >= last {
                 break;
             }
-            let range = ..state.newest.number.key();
-            let oldest = guarded(|| {
-                let mut kept = self.tree.range(range);
-                kept.next().transpose().map_err(self.store.failed("read"))
-            })?;
-            let Some((key, value)) = oldest else {
+            let Some(page) = self.first_kept(PageNumber(0), &state)? else {
                 let floor = state.floor;
                 bytes += weight(&state.newest, floor, last);
                 let before = state.newest.entries.len();
@@ -251,7 +249,6 @@ impl Buffer {
                 state.floor = last;
                 break;
             };
-            let page = decode(&key, &value)?;
             bytes += weight(&page, state.floor, last);
             match page.number.last() {
                 Some(end) if end <= last => {

@@ -49,7 +49,7 @@ pub enum ReadError {
 }
 
 /// Reads one state of the outbox.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reader {
     pub(super) source: Source,
     pub(super) shape: Shape,

@@ -10,7 +10,7 @@ use tillbind_protocol::ids::Seq;
 use tokio::sync::watch;
 
 use super::buffer::Buffer;
-use super::journal::{Revisions, Source};
+use super::journal::Revisions;
 use super::reading::Reader;
 use super::stats::Stats;
 
@@ -36,13 +36,10 @@ impl Shape {
 
 #[derive(Debug)]
 struct State {
-    source: Source,
-    shape: Shape,
-    appended: Mark,
-    acked: Mark,
+    /// What a reader gets.
+    reader: Reader,
     /// The last event that is in the buffer, or that readers must take from the journal.
     readable: Seq,
-    buffer: Option<Arc<Buffer>>,
     /// Waiting requests for bindings.
     urgent: BTreeSet<Seq>,
     stats: Stats,
@@ -59,21 +56,11 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(reader: Reader, urgent: BTreeSet<Seq>, stats: Stats) -> Self {
-        let Reader {
-            source,
-            shape,
-            buffer,
-            acked,
-            appended,
-        } = reader;
+        let appended = reader.appended;
         Self {
             state: Mutex::new(State {
-                source,
-                shape,
-                appended,
-                acked,
+                reader,
                 readable: appended.seq,
-                buffer,
                 urgent,
                 stats,
                 stopped: false,
@@ -89,15 +76,15 @@ impl View {
     }
 
     pub(super) fn epoch(&self) -> tillbind_protocol::ids::Epoch {
-        self.state().source.epoch
+        self.state().reader.source.epoch
     }
 
     pub(super) fn appended(&self) -> Mark {
-        self.state().appended
+        self.state().reader.appended
     }
 
     pub(super) fn acked(&self) -> Mark {
-        self.state().acked
+        self.state().reader.acked
     }
 
     pub(super) fn watch_appended(&self) -> watch::Receiver<Mark> {
@@ -107,10 +94,15 @@ impl View {
     pub(super) fn stats(&self) -> Stats {
         let state = self.state();
         let mut stats = state.stats;
-        stats.events = state.appended.seq.0.saturating_sub(state.acked.seq.0);
-        stats.oldest = (stats.events > 0).then(|| state.acked.seq.next());
-        stats.degraded = state.buffer.is_none();
-        let buffer = state.buffer.clone();
+        stats.events = state
+            .reader
+            .appended
+            .seq
+            .0
+            .saturating_sub(state.reader.acked.seq.0);
+        stats.oldest = (stats.events > 0).then(|| state.reader.acked.seq.next());
+        stats.degraded = state.reader.buffer.is_none();
+        let buffer = state.reader.buffer.clone();
         drop(state);
         stats.disk_bytes += buffer.map_or(0, |buffer| buffer.disk_bytes());
         stats
@@ -119,21 +111,15 @@ impl View {
     /// Returns a reader of all that is durable now; waits until the writer has put it in the buffer.
     pub(super) fn reader(&self) -> Reader {
         let mut state = self.state();
-        let wanted = state.appended.seq;
-        let epoch = state.source.epoch;
-        while state.readable < wanted && state.source.epoch == epoch && !state.stopped {
+        let wanted = state.reader.appended.seq;
+        let epoch = state.reader.source.epoch;
+        while state.readable < wanted && state.reader.source.epoch == epoch && !state.stopped {
             state = self
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        Reader {
-            source: state.source.clone(),
-            shape: state.shape.clone(),
-            buffer: state.buffer.clone(),
-            acked: state.acked,
-            appended: state.appended,
-        }
+        state.reader.clone()
     }
 
     /// Returns the waiting requests for bindings behind a place, oldest first.
@@ -151,22 +137,22 @@ impl View {
     /// Shows a new durable mark.
     pub(super) fn set_appended(&self, appended: Mark, stats: Stats) {
         let mut state = self.state();
-        state.appended = appended;
+        state.reader.appended = appended;
         state.stats = stats;
     }
 
     /// Shows that all that is durable can be read.
     pub(super) fn set_readable(&self) {
         let mut state = self.state();
-        state.readable = state.appended.seq;
-        let appended = state.appended;
+        state.readable = state.reader.appended.seq;
+        let appended = state.reader.appended;
         drop(state);
         self.changed.notify_all();
         self.appended.send_replace(appended);
     }
 
     pub(super) fn set_acked(&self, acked: Mark) {
-        self.state().acked = acked;
+        self.state().reader.acked = acked;
     }
 
     pub(super) fn set_stats(&self, stats: Stats) {
@@ -175,24 +161,13 @@ impl View {
 
     /// Shows another buffer, or none.
     pub(super) fn set_buffer(&self, buffer: Option<Arc<Buffer>>) {
-        self.state().buffer = buffer;
+        self.state().reader.buffer = buffer;
     }
 
     /// Shows a new epoch.
     pub(super) fn set_epoch(&self, reader: Reader, urgent: &BTreeSet<Seq>) {
-        let Reader {
-            source,
-            shape,
-            buffer,
-            acked,
-            appended,
-        } = reader;
         let mut state = self.state();
-        state.source = source;
-        state.shape = shape;
-        state.appended = appended;
-        state.acked = acked;
-        state.buffer = buffer;
+        state.reader = reader;
         state.urgent.clone_from(urgent);
         drop(state);
         self.set_readable();
@@ -202,7 +177,7 @@ impl View {
     pub(super) fn stop(&self) {
         let mut state = self.state();
         state.stopped = true;
-        state.buffer = None;
+        state.reader.buffer = None;
         drop(state);
         self.changed.notify_all();
     }

@@ -331,13 +331,18 @@ mod tests {
         }
     }
 
+    fn stores(dir: &std::path::Path) -> (Outbox, Replica) {
+        let vault = Vault::from_key([4; 32], test_random(8));
+        let config = OutboxConfig::new(dir.join("outbox"), Arc::new(|| Duration::ZERO));
+        let outbox = Outbox::open(config, &vault, test_random(9)).unwrap().outbox;
+        let (replica, _) = Replica::open(&dir.join("members"), &vault).unwrap();
+        (outbox, replica)
+    }
+
     #[test]
     fn a_verdict_that_became_durable_just_before_a_crash_is_found_at_the_start() {
         let dir = tempfile::tempdir().unwrap();
-        let vault = Vault::from_key([4; 32], test_random(8));
-        let config = OutboxConfig::new(dir.path().join("outbox"), Arc::new(|| Duration::ZERO));
-        let outbox = Outbox::open(config, &vault, test_random(9)).unwrap().outbox;
-        let (replica, _) = Replica::open(&dir.path().join("members"), &vault).unwrap();
+        let (outbox, replica) = stores(dir.path());
         for id in ["b1", "b2"] {
             write(&replica, &Note::Requested(Box::new(request(id)))).unwrap();
         }
@@ -375,10 +380,7 @@ mod tests {
     #[test]
     fn of_a_long_backlog_the_newest_sales_are_noted_once_and_the_rest_forgotten() {
         let dir = tempfile::tempdir().unwrap();
-        let vault = Vault::from_key([4; 32], test_random(8));
-        let config = OutboxConfig::new(dir.path().join("outbox"), Arc::new(|| Duration::ZERO));
-        let outbox = Outbox::open(config, &vault, test_random(9)).unwrap().outbox;
-        let (replica, _) = Replica::open(&dir.path().join("members"), &vault).unwrap();
+        let (outbox, replica) = stores(dir.path());
         let sale = |n: usize| {
             let told = serde_json::json!({
                 "store": "S1", "workstation": "1", "business_day": "2026-11-25",

@@ -34,6 +34,16 @@ impl Outbox {
             .fold(Mark::genesis(EPOCH), |m, r| m.next(r.as_bytes()))
     }
 
+    /// A notice that some places are missing.
+    fn notice(&self, from: u64, to: u64, reason: &str) -> GapNotice {
+        GapNotice {
+            from: Seq(from),
+            to: Seq(to),
+            after: self.mark(to).chain,
+            reason: reason.into(),
+        }
+    }
+
     fn head(&self) -> u64 {
         self.records.len() as u64
     }

@@ -44,11 +44,6 @@ fn broken(promise: Promise, what: String) -> Checked {
     Err(Breach { promise, what })
 }
 
-fn gap_at(stream: &Stream, seq: Seq) -> Option<&Gap> {
-    let within = |gap: &&Gap| (gap.from..=gap.to).contains(&seq);
-    stream.gaps.iter().find(within)
-}
-
 /// Places rise by one but for gaps, each event chains to the one before it, and events have the order in
 /// which they were recorded; what a restored disk filled a gap with is of another time, and so may be
 /// what follows a gap of one.
@@ -59,7 +54,7 @@ fn in_order(which: &str, epoch: Epoch, stream: &Stream, was_restored: bool) -> C
     for event in &stream.events {
         let seq = event.mark.seq;
         while expected < seq {
-            if gap_at(stream, expected).is_none() {
+            if stream.gap_at(expected).is_none() {
                 let what = format!("{which}: place {expected} is empty and no gap says why");
                 return broken(Promise::GapsExplained, what);
             }
@@ -68,13 +63,13 @@ fn in_order(which: &str, epoch: Epoch, stream: &Stream, was_restored: bool) -> C
             expected = expected.next();
         }
         if let Some(before) = before
-            && gap_at(stream, seq).is_none()
+            && stream.gap_at(seq).is_none()
             && before.next(event.text.as_bytes()) != event.mark
         {
             let what = format!("{which}: the event at {seq} does not chain");
             return broken(Promise::InOrder, what);
         }
-        if gap_at(stream, seq).is_none() {
+        if stream.gap_at(seq).is_none() {
             if newest >= Some(event.record.n) {
                 let what = format!("{which}: event {} at {seq} is late", event.record.n);
                 return broken(Promise::InOrder, what);
@@ -84,7 +79,7 @@ fn in_order(which: &str, epoch: Epoch, stream: &Stream, was_restored: bool) -> C
             newest = newest.filter(|_| !was_restored);
         }
         // What fills a gap is of a history that nobody can compare.
-        before = gap_at(stream, seq).is_none().then_some(event.mark);
+        before = stream.gap_at(seq).is_none().then_some(event.mark);
         expected = seq.next();
     }
     Ok(())

@@ -5,12 +5,7 @@ fn a_gap_notice_lets_the_watermark_pass_and_is_recorded_once() {
     let mut central = fed(&["a"]);
     let mut outbox = Outbox::of(&["a", "b", "c", "d"]);
     outbox.acked = 3;
-    let gap = GapNotice {
-        from: Seq(2),
-        to: Seq(3),
-        after: outbox.mark(3).chain,
-        reason: "acknowledged and deleted".into(),
-    };
+    let gap = outbox.notice(2, 3, "acknowledged and deleted");
     let request = ExchangeRequest {
         gap: Some(gap.clone()),
         ..outbox.batch(3, 9)
@@ -35,12 +30,7 @@ fn a_gap_notice_lets_the_watermark_pass_and_is_recorded_once() {
 fn a_gap_notice_without_events_lets_the_watermark_pass_though_more_lies_behind_it() {
     let mut central = fed(&["a"]);
     let outbox = Outbox::of(&["a", "b", "c", "d"]);
-    let gap = GapNotice {
-        from: Seq(2),
-        to: Seq(2),
-        after: outbox.mark(2).chain,
-        reason: "damaged".into(),
-    };
+    let gap = outbox.notice(2, 2, "damaged");
     let request = ExchangeRequest {
         gap: Some(gap),
         ..outbox.poll()
@@ -57,12 +47,7 @@ fn a_gap_notice_without_events_lets_the_watermark_pass_though_more_lies_behind_i
 fn a_restored_disk_fills_the_gap_that_it_still_remembers() {
     let mut central = fed(&["a"]);
     let full = Outbox::of(&["a", "b", "c", "d", "e"]);
-    let gap = GapNotice {
-        from: Seq(2),
-        to: Seq(4),
-        after: full.mark(4).chain,
-        reason: "acknowledged and deleted".into(),
-    };
+    let gap = full.notice(2, 4, "acknowledged and deleted");
     let request = ExchangeRequest {
         gap: Some(gap),
         ..full.batch(4, 9)
@@ -96,12 +81,7 @@ fn a_restored_disk_fills_the_gap_that_it_still_remembers() {
 fn what_another_history_filled_a_gap_with_does_not_part_a_disk_that_goes_on_behind_it() {
     let mut central = fed(&["a"]);
     let full = Outbox::of(&["a", "b", "c", "d", "e", "f"]);
-    let gap = GapNotice {
-        from: Seq(2),
-        to: Seq(4),
-        after: full.mark(4).chain,
-        reason: "acknowledged and deleted".into(),
-    };
+    let gap = full.notice(2, 4, "acknowledged and deleted");
     let request = ExchangeRequest {
         gap: Some(gap),
         ..full.batch(4, 1)

@@ -421,9 +421,6 @@ fn forks_of(streams: &BTreeMap<(usize, Epoch), Stream>, key: (usize, Epoch)) -> 
 
 /// The places among some that lie inside a recorded gap.
 fn fillers(stream: &Stream, chains: &BTreeMap<Seq, ChainHash>) -> BTreeSet<Seq> {
-    let in_gap = |seq: &Seq| {
-        let within = |gap: &Gap| (gap.from..=gap.to).contains(seq);
-        stream.gaps.iter().any(within)
-    };
-    chains.keys().copied().filter(in_gap).collect()
+    let places = chains.keys().copied();
+    places.filter(|seq| stream.gap_at(*seq).is_some()).collect()
 }

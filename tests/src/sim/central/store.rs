@@ -41,6 +41,14 @@ pub(in super::super) struct Stream {
     pub(in super::super) forked_from: Option<Fork>,
 }
 
+impl Stream {
+    /// Returns the gap that a place lies in, if it lies in one.
+    pub(in super::super) fn gap_at(&self, seq: Seq) -> Option<&Gap> {
+        let within = |gap: &&Gap| (gap.from..=gap.to).contains(&seq);
+        self.gaps.iter().find(within)
+    }
+}
+
 /// A lock that a transaction holds until its end, in the order in which they are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lock {
