@@ -91,6 +91,7 @@ use queue::{Append, Order, Queue, answer};
 use reading::{Limits, Reader};
 use room::Room;
 use view::{Shape, View};
+use watermark::Watermark;
 use writer::{Fruitless, Tidy, Writer};
 
 /// Longest record, in bytes; an append beyond it fails as [`AppendError::TooLarge`].
@@ -246,6 +247,7 @@ impl Outbox {
             buffer_number: buffer_number.unwrap_or_default(),
             unused_buffer_number: ready.unused_buffer_number,
             acked: ready.acked,
+            watermark: Watermark::default(),
             waiting_bytes: ready.waiting_bytes,
             tally: ready.tally,
             shape,

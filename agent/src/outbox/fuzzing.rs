@@ -10,7 +10,7 @@ use tillbind_protocol::ids::{Epoch, Seq};
 
 use super::buffer::page::{Page, PageNumber};
 use super::journal::{Found, Reach, Source};
-use super::watermark::{CleanStop, read_watermark, write_watermark};
+use super::watermark::{CleanStop, Watermark, read_watermark};
 use crate::storage::disk::LocalDisk;
 use crate::vault::{Purpose, Vault};
 
@@ -47,7 +47,7 @@ pub fn watermark(path: &Path) -> io::Result<Option<(Mark, Option<Mark>)>> {
     let Some(mark) = read_watermark(&LocalDisk, path)? else {
         return Ok(None);
     };
-    write_watermark(&LocalDisk, path, mark.next(b"the next event"))?;
+    Watermark::default().write(&LocalDisk, path, mark.next(b"the next event"))?;
     Ok(Some((mark, read_watermark(&LocalDisk, path)?)))
 }
 

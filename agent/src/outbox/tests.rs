@@ -207,7 +207,9 @@ fn a_lost_watermark_only_causes_resends_and_a_foreign_one_is_not_believed() {
         seq: Seq(12),
         ..foreign
     };
-    watermark::write_watermark(&LocalDisk, &epoch_dir.join("watermark"), foreign).unwrap();
+    Watermark::default()
+        .write(&LocalDisk, &epoch_dir.join("watermark"), foreign)
+        .unwrap();
     let opened = open(dir.path());
     assert_eq!(opened.outbox.acked().seq, Seq(0));
     assert_eq!(records(&opened.outbox, 0), expected(0..20));

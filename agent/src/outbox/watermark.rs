@@ -110,26 +110,47 @@ pub(super) fn make_watermark(disk: &dyn Disk, path: &Path, acked: Mark) -> io::R
     disk.sync_dir(path.parent().unwrap_or_else(|| Path::new(".")))
 }
 
-/// Writes the acknowledged mark of an epoch.
-pub(super) fn write_watermark(disk: &dyn Disk, path: &Path, acked: Mark) -> io::Result<()> {
-    let file = match disk.open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return make_watermark(disk, path, acked);
+/// Writes the acknowledged mark of an epoch, and knows what of it the disk has. The file alone does not
+/// tell: after a sync that failed it reads as if it had been kept, until the power goes.
+#[derive(Debug, Default)]
+pub(super) struct Watermark {
+    durable: Option<Written>,
+}
+
+impl Watermark {
+    /// Writes a mark, durably, unless it is the one that is there.
+    pub(super) fn write(&mut self, disk: &dyn Disk, path: &Path, acked: Mark) -> io::Result<()> {
+        let file = match disk.open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return make_watermark(disk, path, acked);
+            }
+            Err(e) => return Err(e),
+        };
+        if self.durable.is_none()
+            && let Some(found) = newest(&*file)?
+        {
+            // The same bytes once more: whatever becomes of this write, the other place stays as it is.
+            self.keep(&*file, found)?;
         }
-        Err(e) => return Err(e),
-    };
-    let former = newest(&*file)?;
-    if former.is_some_and(|former| former.mark == acked) {
-        return Ok(());
+        if self.durable.is_some_and(|durable| durable.mark == acked) {
+            return Ok(());
+        }
+        let next = Written {
+            count: self.durable.map_or(0, |durable| durable.count + 1),
+            mark: acked,
+        };
+        self.keep(&*file, next)
     }
-    let next = Written {
-        count: former.map_or(0, |former| former.count + 1),
-        mark: acked,
-    };
-    let place = next.count % PLACES * PLACE_BYTES as u64;
-    file.write_at(&next.encode(), place)?;
-    file.sync_data()
+
+    /// Writes to the place of a count; a failed sync leaves the other as the one that counts.
+    fn keep(&mut self, file: &dyn DiskFile, written: Written) -> io::Result<()> {
+        let place = written.count % PLACES * PLACE_BYTES as u64;
+        file.write_at(&written.encode(), place)?;
+        file.sync_data()?;
+        self.durable = Some(written);
+        Ok(())
+    }
 }
 
 /// Reads the acknowledged mark of an epoch, if it is known.
@@ -192,6 +213,10 @@ mod tests {
     use super::*;
     use crate::storage::sim_disk::SimDisk;
 
+    fn write_watermark(disk: &dyn Disk, path: &Path, acked: Mark) -> io::Result<()> {
+        Watermark::default().write(disk, path, acked)
+    }
+
     #[test]
     fn a_watermark_moves_on_a_full_disk_and_is_whole_after_any_power_cut() {
         let path = Path::new("/w");
@@ -216,6 +241,24 @@ mod tests {
                 found == next || written.is_err() && found == mark,
                 "seed {seed}"
             );
+        }
+    }
+
+    #[test]
+    fn a_mark_whose_sync_failed_does_not_count_as_written() {
+        for seed in 0..20 {
+            let disk = SimDisk::default();
+            let path = Path::new("/w");
+            let mark = Mark::genesis(Epoch(1)).next(b"x");
+            make_watermark(&disk, path, mark).unwrap();
+            let next = mark.next(b"y");
+            let mut watermark = Watermark::default();
+            watermark.write(&disk, path, mark).unwrap();
+            disk.fail_syncs(1);
+            watermark.write(&disk, path, next).unwrap_err();
+            watermark.write(&disk, path, next).unwrap();
+            disk.cut_power(seed);
+            assert_eq!(read_watermark(&disk.revived(), path).unwrap(), Some(next));
         }
     }
 

@@ -29,7 +29,7 @@ use super::room::Room;
 use super::stats::Stats;
 use super::tally::Tally;
 use super::view::{Shape, View};
-use super::watermark::{CleanStop, write_watermark};
+use super::watermark::{CleanStop, Watermark};
 use super::worth::Class;
 use super::{AckError, AppendError, CloseError, Monotonic};
 use crate::storage::lock::DirLock;
@@ -60,6 +60,7 @@ pub(super) struct Writer {
     pub(super) buffer_number: u64,
     pub(super) unused_buffer_number: u64,
     pub(super) acked: Mark,
+    pub(super) watermark: Watermark,
     pub(super) waiting_bytes: u64,
     pub(super) tally: Tally,
     pub(super) shape: Shape,
@@ -375,8 +376,9 @@ impl Writer {
         Ok(())
     }
 
-    fn write_watermark(&self) -> io::Result<()> {
-        write_watermark(&*self.layout.disk, &self.epoch_dir.watermark(), self.acked)
+    fn write_watermark(&mut self) -> io::Result<()> {
+        let path = self.epoch_dir.watermark();
+        self.watermark.write(&*self.layout.disk, &path, self.acked)
     }
 
     fn can_remake(&self) -> bool {

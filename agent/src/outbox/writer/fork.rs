@@ -16,7 +16,7 @@ use super::super::layout::EpochDir;
 use super::super::opening::fill;
 use super::super::reading::{Limits, ReadError};
 use super::super::view::Shape;
-use super::super::watermark::make_watermark;
+use super::super::watermark::{Watermark, make_watermark};
 use super::super::{Damage, ForkError, Forked};
 use super::{Tidy, Writer};
 
@@ -160,6 +160,7 @@ impl Writer {
     fn adopt(&mut self, journal: Journal, left: &EpochDir) {
         self.journal = journal;
         self.acked = Mark::genesis(self.epoch_dir.epoch);
+        self.watermark = Watermark::default();
         self.tidy = Tidy::default();
         let number = self.unused_buffer_number;
         self.unused_buffer_number += 1;
