@@ -3,7 +3,7 @@
 use tillbind_protocol::exchange::ExchangeResponse;
 
 use crate::members::Note;
-pub use crate::outbox::fuzzing::{Piece, buffer_page, clean_stop, scan, watermark};
+pub use crate::outbox::fuzzing::{Drawer, Piece, buffer_page, clean_stop, scan, watermark};
 use crate::run::effect::ClockNote;
 use crate::uplink::line;
 

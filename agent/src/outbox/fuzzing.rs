@@ -1,15 +1,16 @@
 //! Doors for the fuzz targets in `tests/fuzz` to what the outbox reads from the disk.
 
-use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::ids::{Epoch, Seq};
 
 use super::buffer::page::{Page, PageNumber};
-use super::journal::{Found, Reach, Source};
+use super::journal::{Damaged, Found, Reach, Source};
+use super::quarantine::{Quarantine, Quarantined};
 use super::watermark::{CleanStop, Watermark, read_watermark};
 use crate::storage::disk::LocalDisk;
 use crate::vault::{Purpose, Vault};
@@ -66,4 +67,61 @@ pub fn buffer_page(number: u64, value: &[u8]) -> Option<(Vec<Seq>, Option<Vec<Se
     let page = Page::decode(PageNumber(number), value)?;
     let again = Page::decode(PageNumber(number), &page.encode());
     Some((places(&page), again.as_ref().map(places)))
+}
+
+/// A terminal's quarantine.
+#[derive(Debug)]
+pub struct Drawer {
+    dir: PathBuf,
+    quarantine: Quarantine,
+}
+
+impl Drawer {
+    /// The one in `dir`.
+    pub fn new(dir: &Path, vault: &Vault) -> Self {
+        let seal = vault.seal(Purpose::Journal);
+        Self {
+            dir: dir.to_owned(),
+            quarantine: Quarantine::new(Arc::new(LocalDisk), dir.to_owned(), seal),
+        }
+    }
+
+    /// Removes all entries.
+    pub fn empty(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        fs::read_dir(&self.dir)?.try_for_each(|file| fs::remove_file(file?.path()))
+    }
+
+    /// Lays a file there as an entry.
+    pub fn lay(&self, id: u64, bytes: &[u8]) -> io::Result<()> {
+        fs::write(self.dir.join(format!("{id:06}.json")), bytes)
+    }
+
+    /// Lists the entries; panics where the disk refuses, as all below.
+    pub fn list(&self) -> Vec<Quarantined> {
+        self.quarantine.list().expect("memory can be read")
+    }
+
+    /// Keeps a damage of one event.
+    pub fn put(&self, bytes: &[u8]) {
+        let damaged = Damaged {
+            segment: 1,
+            offset: 0,
+            bytes,
+        };
+        let kept = self
+            .quarantine
+            .put(Epoch(1), (Seq(1), Seq(1)), "fuzz", &damaged);
+        kept.expect("memory takes it");
+    }
+
+    /// Returns what can still be read of an entry's events.
+    pub fn salvage(&self, entry: &Quarantined) -> Vec<String> {
+        self.quarantine.salvage(entry)
+    }
+
+    /// Drops an entry.
+    pub fn forget(&self, id: u64) {
+        self.quarantine.forget(id).expect("the entry is listed");
+    }
 }

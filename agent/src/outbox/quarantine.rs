@@ -109,7 +109,8 @@ impl Quarantine {
         if known.iter().any(|(_, file)| is_same(file)) {
             return Ok(());
         }
-        if known.len() >= ENTRIES_MAX {
+        let numbers = self.numbers().map_err(&put)?;
+        if numbers.len() >= ENTRIES_MAX {
             match known.iter().find(|(_, file)| file.dropped) {
                 Some((id, _)) => self.disk.remove_file(&self.path(*id)).map_err(&put)?,
                 None => {
@@ -118,7 +119,8 @@ impl Quarantine {
                 }
             }
         }
-        let id = known.last().map_or(0, |(id, _)| *id) + 1;
+        // Behind all that are there: one that cannot be read itself keeps its number, too.
+        let id = numbers.last().map_or(0, |id| *id).saturating_add(1);
         let bytes = &damaged.bytes[..damaged.bytes.len().min(ENTRY_BYTES_MAX)];
         self.write(
             id,
@@ -190,26 +192,31 @@ impl Quarantine {
         self.dir.join(format!("{id:06}{SUFFIX}"))
     }
 
+    /// Returns the entries that can be read, by number.
     fn files(&self) -> Result<Vec<(u64, File)>, QuarantineError> {
         let read = failed("read");
-        let names = match self.disk.list(&self.dir) {
-            Ok(names) => names,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(read(e)),
-        };
         let mut files = Vec::new();
-        for name in names {
-            let Some(id) = name.strip_suffix(SUFFIX).and_then(|id| id.parse().ok()) else {
-                continue;
-            };
-            let bytes = self.disk.read(&self.dir.join(&name)).map_err(&read)?;
+        for id in self.numbers().map_err(&read)? {
+            let path = self.path(id);
+            let bytes = self.disk.read(&path).map_err(&read)?;
             match bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
                 Some(file) => files.push((id, file)),
-                None => report_unreadable(&self.dir.join(&name)),
+                None => report_unreadable(&path),
             }
         }
-        files.sort_by_key(|(id, _)| *id);
         Ok(files)
+    }
+
+    /// Returns the numbers of all entries, least first.
+    fn numbers(&self) -> io::Result<Vec<u64>> {
+        let names = match self.disk.list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names?,
+        };
+        let number = |name: &String| name.strip_suffix(SUFFIX)?.parse().ok();
+        let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
     }
 }
 
@@ -266,5 +273,24 @@ mod tests {
         ));
         put(4, 5);
         assert_eq!(quarantine.list().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_itself_is_not_overwritten_by_the_next_damage() {
+        let quarantine = quarantine();
+        let (disk, path) = (&quarantine.disk, quarantine.path(1));
+        disk.make_dir(&quarantine.dir).unwrap();
+        disk.replace(&path, b"spoilt").unwrap();
+        let damaged = Damaged {
+            segment: 3,
+            offset: 4096,
+            bytes: b"spoilt, too",
+        };
+        quarantine
+            .put(Epoch(7), (Seq(4), Seq(5)), "why", &damaged)
+            .unwrap();
+        assert_eq!(disk.read(&path).unwrap().as_deref(), Some(&b"spoilt"[..]));
+        let listed = quarantine.list().unwrap();
+        assert_eq!((listed.len(), listed[0].id), (1, 2));
     }
 }

@@ -12,6 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tillbind_agent::vault::{Random, Vault};
 
+/// A dictionary trained on 2,000 made-up scans.
+pub const DICTIONARY: &[u8] =
+    include_bytes!("../../../agent/tests/fixtures/dictionary/scans.zdict");
+
 /// Returns an empty folder of this process's own, in memory where there is such a file system.
 pub fn folder(name: &str) -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
@@ -43,6 +47,13 @@ pub fn vault(dir: &std::path::Path) -> Vault {
 /// Packs a body as both sides do.
 pub fn packed(body: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(body, 1).expect("zstd packs anything")
+}
+
+/// Packs a body as a terminal with [`DICTIONARY`] does.
+pub fn packed_with_dictionary(body: &[u8]) -> Vec<u8> {
+    zstd::bulk::Compressor::with_dictionary(1, DICTIONARY)
+        .and_then(|mut packer| packer.compress(body))
+        .expect("zstd packs anything")
 }
 
 /// Panics unless what was read is written to something that reads back and is written the same.

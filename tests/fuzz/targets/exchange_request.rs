@@ -1,6 +1,6 @@
 //! A request as central reads it: frame, JSON, check, decision.
 //!
-//! Oracles: a body under zstd reads as it does plainly; what was read is written and read back the same;
+//! Oracles: a body under zstd, with and without a dictionary, reads as it does plainly; what was read is written and read back the same;
 //! a decision takes each event once (the same request again takes nothing), in order, on its chain,
 //! never moves the watermark back, and asks for a bounded number of places.
 #![no_main]
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libfuzzer_sys::fuzz_target;
 use tillbind_central::changes::Place;
 use tillbind_central::sync::fuzzing;
-use tillbind_fuzz::{assert_round_trip, packed};
+use tillbind_fuzz::{DICTIONARY, assert_round_trip, packed, packed_with_dictionary};
 use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, ExchangeRequest, Verdict};
 use tillbind_protocol::ids::Seq;
@@ -21,13 +21,31 @@ fuzz_target!(|data: &[u8]| {
     let plain: Option<ExchangeRequest> = fuzzing::read(false, data);
     let repacked: Option<ExchangeRequest> = fuzzing::read(true, &packed(data));
     assert_eq!(plain.is_some(), repacked.is_some());
-    for request in framed.iter().chain(&plain) {
+    let framed_with = fuzzing::read_with(DICTIONARY, data);
+    let repacked_with = fuzzing::read_with(DICTIONARY, &packed_with_dictionary(data));
+    assert_eq!(plain.is_some(), repacked_with.is_some());
+    let spoilt_with = fuzzing::read_with(DICTIONARY, &spoilt_frame(data));
+    for request in [&framed, &plain, &framed_with, &spoilt_with]
+        .into_iter()
+        .flatten()
+    {
         assert_round_trip(request);
         if fuzzing::is_fit(request) {
             take(request, data);
         }
     }
 });
+
+/// Returns a frame packed with the dictionary in which one byte is another: which, say the last three.
+fn spoilt_frame(data: &[u8]) -> Vec<u8> {
+    let Some((body, [low, high, change])) = data.split_last_chunk() else {
+        return Vec::new();
+    };
+    let mut frame = packed_with_dictionary(body);
+    let place = usize::from(u16::from_le_bytes([*low, *high])) % frame.len();
+    frame[place] ^= change;
+    frame
+}
 
 fn take(request: &ExchangeRequest, data: &[u8]) {
     if let Some(place) = Place::of_cursor(&request.cursor, "h", 7) {
@@ -70,7 +88,11 @@ struct Central {
 impl Central {
     fn decide<'r>(&self, request: &'r ExchangeRequest) -> Decision<'r> {
         let places = places_to_compare(self.watermark.as_ref(), request);
-        assert!(places.len() <= BATCH_EVENTS_MAX + 8, "{} places", places.len());
+        assert!(
+            places.len() <= BATCH_EVENTS_MAX + 8,
+            "{} places",
+            places.len()
+        );
         let mut seen = BTreeMap::new();
         for place in places {
             if let Some(chain) = self.chains.get(&place) {

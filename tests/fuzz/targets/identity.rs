@@ -47,7 +47,11 @@ fn key(data: &[u8]) {
     match Vault::open(&DIR, None, random(1)) {
         Ok(_) => {
             let digits = data.trim_ascii_end();
-            assert!(data.len() == 32 || digits.len() == 64, "{} bytes are a key", data.len());
+            assert!(
+                data.len() == 32 || digits.len() == 64,
+                "{} bytes are a key",
+                data.len()
+            );
             Vault::open(&DIR, None, random(1)).expect("the same key opens again");
         }
         Err(VaultError::Malformed { .. }) => assert_ne!(data.len(), 32),

@@ -38,7 +38,9 @@ impl Journal {
         let vault = vault(&dir);
         let mut config = OutboxConfig::new(dir.join("outbox"), Arc::new(|| Duration::ZERO));
         config.segment_bytes = SEGMENT_BYTES_MIN;
-        let outbox = Outbox::open(config, &vault, random(2)).expect("an outbox").outbox;
+        let outbox = Outbox::open(config, &vault, random(2))
+            .expect("an outbox")
+            .outbox;
         let mut events = Vec::new();
         while events.len() < 120 {
             let group: Vec<Vec<u8>> = (0..events.len() % 4 + 1)

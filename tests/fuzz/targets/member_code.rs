@@ -64,10 +64,8 @@ fn claims(payload: &[u8]) {
 
 fn check(
     code: &str,
-) -> Result<
-    tillbind_protocol::member_code::Claims,
-    tillbind_protocol::member_code::MemberCodeError,
-> {
+) -> Result<tillbind_protocol::member_code::Claims, tillbind_protocol::member_code::MemberCodeError>
+{
     let form = verify_signature(code, &KEYS);
     for now_ms in [i64::MIN, 0, 1_790_000_000_000, i64::MAX] {
         for uncertainty_ms in [0, u32::MAX] {

@@ -32,7 +32,9 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(reading.kind, event.body.kind());
             match (&event.body, body) {
                 (EventBody::Scan(one), Body::Scan(other)) => assert_eq!(one, other),
-                (EventBody::Transaction(one), Body::Transaction(other)) => assert_eq!(one, &**other),
+                (EventBody::Transaction(one), Body::Transaction(other)) => {
+                    assert_eq!(one, &**other)
+                }
                 (EventBody::Attribution(one), Body::Attribution(other)) => assert_eq!(one, other),
                 (EventBody::BindingRequested(one), Body::BindingRequested(other)) => {
                     assert_eq!(one, other);
