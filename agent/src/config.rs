@@ -180,14 +180,37 @@ pub enum Framing {
 pub struct ReceiptTapConfig {
     /// Name in events and status.
     pub name: String,
-    /// Address that the POS prints to.
-    pub listen: SocketAddr,
+    /// Where the POS prints to.
+    pub pos: PosSide,
     /// Where the bytes go on to.
     pub printer: PrinterTarget,
+    /// How the serial ports of this tap hold back a sender.
+    pub flow_control: FlowControl,
     /// The printer's language.
     pub dialect: DialectSetting,
     /// How a receipt becomes a sale; without one every receipt is kept as unparsed.
     pub profile: Option<PathBuf>,
+}
+
+/// Where a POS prints to that thinks it prints to its printer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PosSide {
+    /// An address of this machine.
+    Network(SocketAddr),
+    /// A serial port that a cable or a virtual pair leads to from the POS.
+    Port(PathBuf),
+    /// A directory that the POS writes its print jobs to, a file each.
+    Spool(PathBuf),
+}
+
+/// How a serial line holds back who sends too fast. XON and XOFF pass through as data in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FlowControl {
+    /// By nothing that the ports know of.
+    #[default]
+    None,
+    /// By the lines RTS and CTS.
+    RtsCts,
 }
 
 /// Where a tap passes the bytes on to.

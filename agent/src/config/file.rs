@@ -91,7 +91,9 @@ pub(super) struct Scanner {
 pub(super) struct ReceiptTap {
     pub(super) name: Option<String>,
     pub(super) listen: Option<String>,
+    pub(super) spool_dir: Option<String>,
     pub(super) printer: Option<String>,
+    pub(super) flow_control: Option<String>,
     pub(super) dialect: Option<String>,
     pub(super) profile: Option<String>,
 }

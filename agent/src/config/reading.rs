@@ -12,9 +12,9 @@ use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
 
 use super::place::{Fault, Places};
 use super::{
-    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, Framing, JournalConfig,
-    JournalFormat, OutboxSettings, PosConfig, PrinterTarget, ReceiptTapConfig, ScannerConfig,
-    StoreConfig, TillConfig, UplinkSettings, file,
+    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, FlowControl, Framing,
+    JournalConfig, JournalFormat, OutboxSettings, PosConfig, PosSide, PrinterTarget,
+    ReceiptTapConfig, ScannerConfig, StoreConfig, TillConfig, UplinkSettings, file,
 };
 
 /// Longest name of a device, in bytes: it stands in every event of that device.
@@ -261,13 +261,7 @@ impl Reader<'_, '_> {
     fn receipt_tap(&mut self, n: usize, tap: file::ReceiptTap) -> Option<ReceiptTapConfig> {
         let at = |name| At("receipt_tap", Some(n), name);
         let name = self.device_name(tap.name, at("name"));
-        let listen = self
-            .needed(
-                tap.listen,
-                at("listen"),
-                "the address that the POS prints to",
-            )
-            .and_then(|text| self.address(&text, at("listen")));
+        let pos = self.pos_side(tap.listen, tap.spool_dir, &at);
         let printer = self
             .needed(
                 tap.printer,
@@ -275,6 +269,15 @@ impl Reader<'_, '_> {
                 "the printer's address, its device, or \"none\"",
             )
             .and_then(|text| self.printer(text, at("printer")));
+        let flow_control = self.choice(
+            tap.flow_control,
+            at("flow_control"),
+            Some("none"),
+            &[
+                ("none", FlowControl::None),
+                ("rts-cts", FlowControl::RtsCts),
+            ],
+        );
         let dialect = self.choice(
             tap.dialect,
             at("dialect"),
@@ -288,11 +291,39 @@ impl Reader<'_, '_> {
         let profile = tap.profile.map(PathBuf::from);
         Some(ReceiptTapConfig {
             name: name?,
-            listen: listen?,
+            pos: pos?,
             printer: printer?,
+            flow_control: flow_control?,
             dialect: dialect?,
             profile,
         })
+    }
+
+    fn pos_side(
+        &mut self,
+        listen: Option<String>,
+        spool_dir: Option<String>,
+        at: &dyn Fn(&'static str) -> At,
+    ) -> Option<PosSide> {
+        if let Some(dir) = spool_dir {
+            if listen.is_some() {
+                let message = "a tap has either \"listen\" or \"spool_dir\": make two taps of it";
+                self.fault(at("spool_dir"), message.to_owned());
+                return None;
+            }
+            if !dir.starts_with('/') {
+                let message = format!("spool_dir {dir:?} cannot be used: write a whole path");
+                self.fault(at("spool_dir"), message);
+                return None;
+            }
+            return Some(PosSide::Spool(PathBuf::from(dir)));
+        }
+        let what = "the address that the POS prints to, or the serial port that leads to it";
+        let text = self.needed(listen, at("listen"), what)?;
+        if text.starts_with('/') {
+            return Some(PosSide::Port(PathBuf::from(text)));
+        }
+        self.address(&text, at("listen")).map(PosSide::Network)
     }
 
     fn printer(&mut self, text: String, at: At) -> Option<PrinterTarget> {

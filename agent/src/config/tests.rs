@@ -108,6 +108,32 @@ printer = "printer"
 }
 
 #[test]
+fn a_tap_listens_on_an_address_a_serial_port_or_a_directory_and_on_one_of_them() {
+    let tap = |settings: &str| {
+        let text = format!("[[receipt_tap]]\nname = \"p\"\nprinter = \"none\"\n{settings}\n");
+        Config::parse(&text).map(|config| config.receipt_taps[0].pos.clone())
+    };
+    assert_eq!(
+        tap("listen = \"/dev/ttyS1@19200\""),
+        Ok(PosSide::Port("/dev/ttyS1@19200".into()))
+    );
+    assert_eq!(
+        tap("spool_dir = \"/var/spool/pos\""),
+        Ok(PosSide::Spool("/var/spool/pos".into()))
+    );
+    for settings in [
+        "",
+        "spool_dir = \"pos\"",
+        "listen = \"127.0.0.1:9100\"\nspool_dir = \"/var/spool/pos\"",
+    ] {
+        assert_eq!(tap(settings).unwrap_err().len(), 1, "{settings}");
+    }
+    let found = tap("listen = \"/dev/ttyS1\"\nflow_control = \"dtr\"").unwrap_err();
+    assert_eq!(found[0].line, 5);
+    assert!(found[0].message.contains("rts-cts"), "{found:?}");
+}
+
+#[test]
 fn a_wrong_type_and_broken_toml_are_told_with_their_line() {
     let found = faults("[api]\nlisten = 5\n");
     assert_eq!(found[0].0, 2, "{found:?}");

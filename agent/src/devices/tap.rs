@@ -11,15 +11,21 @@
 //! disk, nor on a runtime that is busy. A printer that is away is away for the POS too: its
 //! connection is reset before a byte of the receipt is taken.
 //!
+//! A POS may also print to a serial port ([`port_pos`]) or into a directory ([`spool`]).
+//!
 //! Limits: [`CONNECTIONS_MAX`] connections a tap, one buffer each way, [`copy::COPY_BYTES_MAX`] of
-//! copy. Deliberately lacking: a spool, since a receipt that comes out later is a wrong receipt.
+//! copy. Deliberately lacking: a spool of the tap's own, since a receipt that comes out later is a wrong
+//! receipt.
 
 mod copy;
 mod forward;
 #[cfg(unix)]
 mod local_port;
 mod parser;
+#[cfg(unix)]
+mod port_pos;
 mod printer;
+mod spool;
 #[cfg(test)]
 mod tests;
 
@@ -34,16 +40,16 @@ use tillbind_firmware_bridge::receipt::Dialect;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::DeviceEvent;
 use super::status::{Lamp, PortState};
-use crate::config::{DialectSetting, ReceiptTapConfig};
+use crate::config::{DialectSetting, FlowControl, PosSide, ReceiptTapConfig};
 use forward::{Ended, forward};
 pub(crate) use parser::load_profile;
 use parser::{Method, read_receipts};
-use printer::Printer;
+use printer::{LineSettings, Printer};
 
 /// Most connections of one tap at once; one more is reset. A POS uses one or two.
 const CONNECTIONS_MAX: usize = 32;
@@ -59,7 +65,6 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// One tap, ready to serve.
 struct Tap {
-    listen: SocketAddr,
     printer: Printer,
     method: Arc<Method>,
     lamp: Lamp,
@@ -72,7 +77,11 @@ struct Tap {
 
 /// Returns how a tap is shown: `listen -> printer`.
 pub(super) fn endpoint(config: &ReceiptTapConfig) -> String {
-    format!("{} -> {}", config.listen, printer::shown(&config.printer))
+    let printer = printer::shown(&config.printer);
+    match &config.pos {
+        PosSide::Network(address) => format!("{address} -> {printer}"),
+        PosSide::Port(path) | PosSide::Spool(path) => format!("{} -> {printer}", path.display()),
+    }
 }
 
 /// Starts all taps on a thread of their own; `alive` is dropped when the last has ended. Receipts
@@ -103,7 +112,9 @@ pub(super) fn start(
             };
             let taps = taps.into_iter().map(|(config, lamp)| {
                 let alive = alive.clone();
-                Tap::new(config, lamp, &rules, events.clone(), parsers.clone(), alive)
+                let pos = (config.pos.clone(), config.flow_control);
+                let tap = Tap::new(config, lamp, &rules, events.clone(), parsers.clone(), alive);
+                (pos, tap)
             });
             runtime.block_on(serve_all(taps.collect(), stop));
             // A local port that does not get rid of its bytes must not hold the agent's end.
@@ -122,10 +133,10 @@ fn cannot_start(lamps: &[Lamp], error: &io::Error) {
     }
 }
 
-async fn serve_all(taps: Vec<Tap>, stop: watch::Receiver<bool>) {
+async fn serve_all(taps: Vec<((PosSide, FlowControl), Tap)>, stop: watch::Receiver<bool>) {
     let mut serving = JoinSet::new();
-    for tap in taps {
-        serving.spawn(Arc::new(tap).serve(stop.clone()));
+    for ((pos, flow_control), tap) in taps {
+        serving.spawn(Arc::new(tap).serve(pos, flow_control, stop.clone()));
     }
     while serving.join_next().await.is_some() {}
 }
@@ -158,10 +169,8 @@ impl Tap {
                 }
             }
         });
-        let (listen, printer) = (config.listen, Printer::new(config.printer));
         Self {
-            listen,
-            printer,
+            printer: Printer::new(config.printer, config.flow_control),
             method,
             lamp,
             events,
@@ -170,15 +179,31 @@ impl Tap {
         }
     }
 
-    async fn serve(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut connections = JoinSet::new();
-        let stop_of_connections = stop.clone();
+    async fn serve(
+        self: Arc<Self>,
+        pos: PosSide,
+        flow_control: FlowControl,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let tap = Arc::clone(&self);
+        let until = stop.clone();
+        // Ends by itself once the agent does, and what is under way has ended.
+        let serving = async move {
+            match pos {
+                PosSide::Network(address) => tap.serve_network(address, until).await,
+                PosSide::Port(path) => {
+                    tap.serve_line(LineSettings::of(&path, flow_control), until)
+                        .await;
+                }
+                PosSide::Spool(dir) => tap.serve_spool(dir, until).await,
+            }
+        };
+        tokio::pin!(serving);
         tokio::select! {
-            () = self.accept(&mut connections, &stop_of_connections) => {}
+            () = &mut serving => return,
             () = stopped(&mut stop) => {}
         }
-        let end = async { while connections.join_next().await.is_some() {} };
-        if timeout(STOP_GRACE, end).await.is_err() {
+        if timeout(STOP_GRACE, serving).await.is_err() {
             tracing::warn!(
                 tap = self.method.tap,
                 "a receipt was cut short by the agent's end"
@@ -186,9 +211,39 @@ impl Tap {
         }
     }
 
+    #[cfg(unix)]
+    async fn serve_line(self: Arc<Self>, line: LineSettings, stop: watch::Receiver<bool>) {
+        self.serve_port(line, stop).await;
+    }
+
+    #[cfg(not(unix))]
+    async fn serve_line(self: Arc<Self>, line: LineSettings, _stop: watch::Receiver<bool>) {
+        let reason = format!(
+            "{} cannot be listened on: serial ports of a POS are not supported on this system in \
+             this version yet",
+            line.path.display()
+        );
+        self.lamp.show(PortState::Unopenable { reason });
+    }
+
+    async fn serve_network(self: Arc<Self>, listen: SocketAddr, mut stop: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        let stop_of_connections = stop.clone();
+        tokio::select! {
+            () = self.accept(listen, &mut connections, &stop_of_connections) => {}
+            () = stopped(&mut stop) => {}
+        }
+        while connections.join_next().await.is_some() {}
+    }
+
     /// Accepts connections for ever.
-    async fn accept(self: &Arc<Self>, connections: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
-        let listener = self.listen().await;
+    async fn accept(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        connections: &mut JoinSet<()>,
+        stop: &watch::Receiver<bool>,
+    ) {
+        let listener = self.listen(address).await;
         loop {
             match listener.accept().await {
                 Ok((pos, _)) => {
@@ -213,9 +268,9 @@ impl Tap {
     }
 
     /// Listens as soon as the address is free.
-    async fn listen(&self) -> TcpListener {
+    async fn listen(&self, wanted: SocketAddr) -> TcpListener {
         loop {
-            match listen(self.listen) {
+            match listen(wanted) {
                 Ok((listener, address)) => {
                     self.lamp.show(PortState::Listening {
                         address: address.to_string(),
@@ -224,9 +279,8 @@ impl Tap {
                 }
                 Err(error) => {
                     let reason = format!(
-                        "cannot listen on {} ({error}): stop the program that holds the address, \
-                         or correct `listen`",
-                        self.listen
+                        "cannot listen on {wanted} ({error}): stop the program that holds the \
+                         address, or correct `listen`"
                     );
                     self.lamp.show(PortState::Unopenable { reason });
                     sleep(BIND_RETRY).await;
@@ -252,7 +306,8 @@ impl Tap {
         self.lamp.show(PortState::Open);
         self.lamp.count(|counts| counts.connections += 1);
         let (source, sink) = copy::copy();
-        self.read_beside(sink);
+        // Ends by itself with the copy.
+        drop(self.read_beside(sink));
         if let Ended::PrinterLost(error) = forward(pos, link, source, &self.lamp, &mut stop).await {
             let reason = format!(
                 "the printer broke off ({error}): check its paper and cable; the POS was told"
@@ -261,8 +316,9 @@ impl Tap {
         }
     }
 
-    /// Reads the copy on the other runtime; a fault there leaves the printing alone.
-    fn read_beside(&self, sink: copy::CopySink) {
+    /// Reads the copy on the other runtime, where a fault leaves the printing alone; the task says whether
+    /// all of it was told.
+    fn read_beside(&self, sink: copy::CopySink) -> JoinHandle<bool> {
         let lamp = self.lamp.clone();
         let reading = self.parsers.spawn(read_receipts(
             sink,
@@ -272,13 +328,15 @@ impl Tap {
         ));
         let alive = self.alive.clone();
         self.parsers.spawn(async move {
-            if let Err(error) = reading.await {
+            let told = reading.await;
+            if let Err(error) = &told {
                 lamp.note_error(format!(
                     "a receipt could not be read ({error}): report this"
                 ));
             }
             drop(alive);
-        });
+            told.unwrap_or(false)
+        })
     }
 }
 

@@ -24,6 +24,7 @@ struct Pipe {
     /// Held for a copy of bytes or a swap, never across a wait.
     waiting: Mutex<Waiting>,
     changed: Notify,
+    taken: Notify,
 }
 
 impl Pipe {
@@ -70,6 +71,22 @@ impl CopySource {
     }
 }
 
+impl CopySource {
+    /// Waits until the parser has taken all that was put in, or is gone: for a sender that no till waits
+    /// for.
+    pub(super) async fn drained(&self) {
+        while !self.0.lock().bytes.is_empty() && Arc::strong_count(&self.0) > 1 {
+            self.0.taken.notified().await;
+        }
+    }
+}
+
+impl Drop for CopySink {
+    fn drop(&mut self) {
+        self.0.taken.notify_one();
+    }
+}
+
 impl Drop for CopySource {
     fn drop(&mut self) {
         self.0.lock().closed = true;
@@ -84,6 +101,7 @@ impl CopySink {
             {
                 let mut waiting = self.0.lock();
                 if !waiting.bytes.is_empty() || waiting.lost_bytes > 0 {
+                    self.0.taken.notify_one();
                     return Some(Taken {
                         bytes: std::mem::take(&mut waiting.bytes),
                         lost_bytes: std::mem::take(&mut waiting.lost_bytes),

@@ -20,7 +20,7 @@ use super::printer::Link;
 use crate::devices::status::Lamp;
 
 /// Bytes taken from the POS at once; what lies here is all that a broken printer can swallow.
-const PAPER_BYTES: usize = 16 << 10;
+pub(super) const PAPER_BYTES: usize = 16 << 10;
 /// Bytes taken from the printer at once; its answers have a few bytes.
 const ANSWER_BYTES: usize = 1 << 10;
 /// At the agent's end a connection that is quiet for so long is closed; one in mid-receipt goes on.
@@ -111,7 +111,7 @@ async fn pass_both(
 
 /// Passes what is to be printed until the POS ends its side, then ends the printer's.
 async fn pass_paper(
-    from_pos: &mut OwnedReadHalf,
+    from_pos: &mut (impl AsyncRead + Unpin),
     paper: &mut (impl AsyncWrite + Unpin),
     copy: CopySource,
     lamp: &Lamp,
@@ -134,16 +134,16 @@ async fn pass_paper(
     }
 }
 
-async fn quiet_at_stop(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn quiet_at_stop(stop: &mut watch::Receiver<bool>) {
     // An error says that the agent's owner is gone, which is an end as well.
     drop(stop.wait_for(|stop| *stop).await);
     sleep(QUIET_AT_STOP).await;
 }
 
 /// Passes answers until the printer ends its side; counts them in `answered`.
-async fn pass_answers(
+pub(super) async fn pass_answers(
     answers: &mut (impl AsyncRead + Unpin),
-    to_pos: &mut Option<OwnedWriteHalf>,
+    to_pos: &mut Option<impl AsyncWrite + Unpin>,
     answered: &AtomicU64,
 ) -> io::Result<()> {
     let mut buffer = [0; ANSWER_BYTES];

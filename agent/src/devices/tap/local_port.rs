@@ -6,16 +6,18 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::termios::{self, OptionalActions};
+use rustix::termios::{self, OptionalActions, QueueSelector};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
+
+use super::printer::LineSettings;
+use crate::config::FlowControl;
 
 /// An open port in its three parts; [`Hold`] wants to be dropped last.
 pub(super) struct LocalPort {
@@ -28,16 +30,12 @@ pub(super) struct LocalPort {
 }
 
 impl LocalPort {
-    /// Opens the port for both directions.
-    pub(super) fn open(
-        path: &Path,
-        baud: Option<u32>,
-        turn: OwnedMutexGuard<()>,
-    ) -> io::Result<Self> {
+    /// Opens the port for both directions; `turn` is given back when all bytes have left it.
+    pub(super) fn open(line: &LineSettings, turn: Option<OwnedMutexGuard<()>>) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let port = rustix::fs::open(path, flags, Mode::empty())?;
+        let port = rustix::fs::open(&line.path, flags, Mode::empty())?;
         if termios::isatty(&port) {
-            set_raw(&port, baud)?;
+            set_raw(&port, line)?;
         }
         // Tokio's halves of a pipe are any two descriptors that can be waited for.
         Ok(Self {
@@ -48,11 +46,14 @@ impl LocalPort {
     }
 }
 
-fn set_raw(port: &OwnedFd, baud: Option<u32>) -> io::Result<()> {
+fn set_raw(port: &OwnedFd, settings: &LineSettings) -> io::Result<()> {
     let mut line = termios::tcgetattr(port)?;
     line.make_raw();
     line.control_modes |= termios::ControlModes::CLOCAL | termios::ControlModes::CREAD;
-    if let Some(baud) = baud {
+    let rts_cts = settings.flow_control == FlowControl::RtsCts;
+    line.control_modes
+        .set(termios::ControlModes::CRTSCTS, rts_cts);
+    if let Some(baud) = settings.baud {
         line.set_speed(baud)?;
     }
     termios::tcsetattr(port, OptionalActions::Now, &line)?;
@@ -60,7 +61,19 @@ fn set_raw(port: &OwnedFd, baud: Option<u32>) -> io::Result<()> {
 }
 
 /// Keeps the port for one connection until all of its bytes have left.
-pub(super) struct Hold(Option<(OwnedFd, OwnedMutexGuard<()>)>);
+pub(super) struct Hold(Option<(OwnedFd, Option<OwnedMutexGuard<()>>)>);
+
+impl Hold {
+    /// Throws away what came in and was not read yet.
+    pub(super) fn discard_input(&self) -> io::Result<()> {
+        match &self.0 {
+            Some((port, _)) if termios::isatty(port) => {
+                Ok(termios::tcflush(port, QueueSelector::IFlush)?)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
 
 impl Drop for Hold {
     fn drop(&mut self) {

@@ -61,13 +61,13 @@ pub(crate) fn load_profile(path: Option<&Path>) -> Result<Profile, String> {
         .map_err(|error| format!("the profile {shown} is faulty ({error}): mend it"))
 }
 
-/// Reads until the connection has ended and all of it is told.
+/// Reads until the connection has ended and all of it is told; returns whether it is.
 pub(super) async fn read_receipts(
     mut copy: CopySink,
     method: Arc<Method>,
     events: mpsc::Sender<DeviceEvent>,
     lamp: Lamp,
-) {
+) -> bool {
     let encoding = method
         .profile()
         .await
@@ -87,7 +87,7 @@ pub(super) async fn read_receipts(
                 Err(_) => {
                     let jobs = decoder.handle_idle();
                     if !method.tell(jobs, &mut torn, &events, &lamp).await {
-                        return;
+                        return false;
                     }
                     continue;
                 }
@@ -104,7 +104,7 @@ pub(super) async fn read_receipts(
         lamp.count(|counts| counts.skipped_bytes += skipped - skipped_told);
         skipped_told = skipped;
         if !method.tell(jobs, &mut torn, &events, &lamp).await {
-            return;
+            return false;
         }
         if lost_bytes > 0 {
             lamp.count(|counts| counts.dropped_bytes += lost_bytes);
@@ -121,10 +121,11 @@ pub(super) async fn read_receipts(
                 })
                 .await;
             if told.is_err() || !method.tell(half, &mut true, &events, &lamp).await {
-                return;
+                return false;
             }
         }
     }
+    true
 }
 
 impl Method {

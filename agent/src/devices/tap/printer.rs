@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 #[cfg(unix)]
 use super::local_port::{Hold, LocalPort};
-use crate::config::PrinterTarget;
+use crate::config::{FlowControl, PrinterTarget};
 
 /// How long a printer may take to accept a connection. Longer, and the POS waits for a printer that
 /// is away; shorter, and one that is waking up is taken for absent.
@@ -36,16 +36,33 @@ pub(super) fn shown(target: &PrinterTarget) -> String {
     }
 }
 
-/// Parts a device's setting into path and bits per second, as in `/dev/ttyS0@19200`. Without the
-/// latter the port's own speed stays.
-fn path_and_baud(setting: &Path) -> (PathBuf, Option<u32>) {
-    let text = setting.to_string_lossy();
-    let parted = text
-        .rsplit_once('@')
-        .and_then(|(path, baud)| Some((path, baud.parse().ok()?)));
-    match parted {
-        Some((path, baud)) => (PathBuf::from(path), Some(baud)),
-        None => (setting.to_owned(), None),
+/// A local port and how it is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LineSettings {
+    /// The device, or a link to it.
+    pub(super) path: PathBuf,
+    /// Bits per second; without, the port's own speed stays.
+    pub(super) baud: Option<u32>,
+    /// How a serial line holds back its sender.
+    pub(super) flow_control: FlowControl,
+}
+
+impl LineSettings {
+    /// Parts a setting into path and speed, as in `/dev/ttyS0@19200`.
+    pub(super) fn of(setting: &Path, flow_control: FlowControl) -> Self {
+        let text = setting.to_string_lossy();
+        let parted = text
+            .rsplit_once('@')
+            .and_then(|(path, baud)| Some((path, baud.parse().ok()?)));
+        let (path, baud) = match parted {
+            Some((path, baud)) => (PathBuf::from(path), Some(baud)),
+            None => (setting.to_owned(), None),
+        };
+        Self {
+            path,
+            baud,
+            flow_control,
+        }
     }
 }
 
@@ -86,16 +103,23 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Printer {
     target: PrinterTarget,
+    flow_control: FlowControl,
     /// Held by the one connection that prints on a local port.
     turn: Arc<Mutex<()>>,
 }
 
 impl Printer {
-    pub(super) fn new(target: PrinterTarget) -> Self {
+    pub(super) fn new(target: PrinterTarget, flow_control: FlowControl) -> Self {
         Self {
             target,
+            flow_control,
             turn: Arc::new(Mutex::new(())),
         }
+    }
+
+    /// Says whether it is reached over the network, where others may want it too.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self.target, PrinterTarget::Tcp(_))
     }
 
     /// Opens a connection; takes [`CONNECT_TIMEOUT`] or [`TURN_TIMEOUT`] at the most.
@@ -103,14 +127,14 @@ impl Printer {
         match &self.target {
             PrinterTarget::Tcp(address) => connect_network(address).await,
             PrinterTarget::Device(setting) => {
-                let (path, baud) = path_and_baud(setting);
-                let shown = path.display().to_string();
+                let line = LineSettings::of(setting, self.flow_control);
+                let shown = line.path.display().to_string();
                 let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.turn).lock_owned())
                     .await
                     .map_err(|_| ConnectError::Busy {
                         path: shown.clone(),
                     })?;
-                open_local(&path, baud, turn).map_err(|source| ConnectError::Local {
+                open_local(&line, turn).map_err(|source| ConnectError::Local {
                     path: shown,
                     source,
                 })
@@ -162,16 +186,12 @@ async fn connect_network(address: &str) -> Result<Link, ConnectError> {
 }
 
 #[cfg(unix)]
-fn open_local(
-    path: &Path,
-    baud: Option<u32>,
-    turn: tokio::sync::OwnedMutexGuard<()>,
-) -> io::Result<Link> {
+fn open_local(line: &LineSettings, turn: tokio::sync::OwnedMutexGuard<()>) -> io::Result<Link> {
     let LocalPort {
         answers,
         paper,
         hold,
-    } = LocalPort::open(path, baud, turn)?;
+    } = LocalPort::open(line, Some(turn))?;
     Ok(Link {
         answers: Box::new(answers),
         paper: Box::new(paper),
@@ -181,11 +201,7 @@ fn open_local(
 }
 
 #[cfg(not(unix))]
-fn open_local(
-    _path: &Path,
-    _baud: Option<u32>,
-    _turn: tokio::sync::OwnedMutexGuard<()>,
-) -> io::Result<Link> {
+fn open_local(_line: &LineSettings, _turn: tokio::sync::OwnedMutexGuard<()>) -> io::Result<Link> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "local printer ports are not supported on this system in this version yet",
@@ -198,7 +214,10 @@ mod tests {
 
     #[test]
     fn a_serial_printers_speed_stands_behind_its_path() {
-        let part = |text: &str| path_and_baud(Path::new(text));
+        let part = |text: &str| {
+            let line = LineSettings::of(Path::new(text), FlowControl::None);
+            (line.path, line.baud)
+        };
         assert_eq!(
             part("/dev/ttyS0@38400"),
             (PathBuf::from("/dev/ttyS0"), Some(38_400))

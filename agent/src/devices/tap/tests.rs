@@ -1,6 +1,9 @@
 #[cfg(unix)]
 mod local;
+#[cfg(unix)]
+mod port_pos;
 mod reading;
+mod spool;
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -17,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::config::{DialectSetting, PrinterTarget, ReceiptTapConfig};
+use crate::config::{DialectSetting, FlowControl, PosSide, PrinterTarget, ReceiptTapConfig};
 use crate::devices::{Clocks, DeviceEvent, Devices, PortState, ReceiptReading};
 
 /// No test waits this long unless it fails.
@@ -51,6 +54,7 @@ impl Rig {
             elapsed: Arc::new(|| Duration::ZERO),
         };
         let rules = Arc::new(CardRules::default());
+        let listens = matches!(config.pos, PosSide::Network(_));
         let mut devices = Devices::new(rules, sender, stopped, clocks);
         devices.start_taps(&[config]);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -60,11 +64,13 @@ impl Rig {
             stop,
             address,
         };
-        rig.address = loop {
-            if let PortState::Listening { address } = rig.port().await {
-                break address.parse().unwrap();
-            }
-        };
+        if listens {
+            rig.address = loop {
+                if let PortState::Listening { address } = rig.port().await {
+                    break address.parse().unwrap();
+                }
+            };
+        }
         rig
     }
 
@@ -113,7 +119,8 @@ impl Rig {
 fn config(printer: PrinterTarget) -> ReceiptTapConfig {
     ReceiptTapConfig {
         name: "printer".to_owned(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        pos: PosSide::Network(SocketAddr::from(([127, 0, 0, 1], 0))),
+        flow_control: FlowControl::None,
         printer,
         dialect: DialectSetting::Auto,
         profile: None,
@@ -301,7 +308,7 @@ async fn after_a_restart_the_same_address_prints_again_at_once() {
     assert_eq!(told, ["half a rec"]);
 
     let settings = ReceiptTapConfig {
-        listen: address,
+        pos: PosSide::Network(address),
         ..config(target)
     };
     let second = Rig::start_with(settings, 64).await;
@@ -344,7 +351,7 @@ async fn an_address_that_is_taken_is_listened_on_as_soon_as_it_is_free() {
     };
     let mut devices = Devices::new(Arc::new(CardRules::default()), sender, stopped, clocks);
     devices.start_taps(&[ReceiptTapConfig {
-        listen,
+        pos: PosSide::Network(listen),
         ..config(PrinterTarget::Virtual)
     }]);
     let Some(DeviceEvent::Port { state, .. }) = within(events.recv()).await else {

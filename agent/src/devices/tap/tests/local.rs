@@ -9,8 +9,8 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 
-/// Makes the printer's end of a line and the path of the tap's end.
-fn line() -> (File, PathBuf) {
+/// Makes the device's end of a line and the path of the tap's end.
+pub(super) fn line() -> (File, PathBuf) {
     let printer: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&printer).unwrap();
     unlockpt(&printer).unwrap();
@@ -21,7 +21,7 @@ fn line() -> (File, PathBuf) {
     )
 }
 
-async fn printed(mut printer: File, len: usize) -> (File, Vec<u8>) {
+pub(super) async fn printed(mut printer: File, len: usize) -> (File, Vec<u8>) {
     let read = spawn_blocking(move || {
         let mut bytes = vec![0; len];
         printer.read_exact(&mut bytes).unwrap();
