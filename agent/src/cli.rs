@@ -5,6 +5,7 @@
 
 mod command;
 mod daemon;
+mod devices;
 mod doctor;
 mod output;
 mod show;

@@ -312,7 +312,37 @@ impl Default for Config {
     }
 }
 
+/// Parts a port's setting into path and bits per second, as in `/dev/ttyS0@19200`; a path may hold the
+/// sign itself.
+pub fn path_and_baud(setting: &Path) -> (PathBuf, Option<u32>) {
+    let text = setting.to_string_lossy();
+    let parted = text
+        .rsplit_once('@')
+        .and_then(|(path, baud)| Some((path, baud.parse().ok()?)));
+    match parted {
+        Some((path, baud)) => (PathBuf::from(path), Some(baud)),
+        None => (setting.to_owned(), None),
+    }
+}
+
 impl Config {
+    /// Returns the local ports that devices have, each with the device's name.
+    pub fn device_ports(&self) -> Vec<(&str, PathBuf)> {
+        let mut ports: Vec<(&str, PathBuf)> = Vec::new();
+        for scanner in &self.scanners {
+            ports.push((&scanner.name, PathBuf::from(&scanner.port)));
+        }
+        for tap in &self.receipt_taps {
+            if let PosSide::Port(port) = &tap.pos {
+                ports.push((&tap.name, path_and_baud(port).0));
+            }
+            if let PrinterTarget::Device(port) = &tap.printer {
+                ports.push((&tap.name, path_and_baud(port).0));
+            }
+        }
+        ports
+    }
+
     /// Reads and judges the file at `path`.
     ///
     /// # Errors

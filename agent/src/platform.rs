@@ -8,6 +8,7 @@
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod portable;
+pub mod ports;
 
 #[cfg(target_os = "linux")]
 use linux as system;

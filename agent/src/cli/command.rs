@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::daemon::{Daemon, DaemonError};
-use super::{Exit, doctor, output, show};
+use super::{Exit, devices, doctor, output, show};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use crate::devices::load_profile;
 use crate::identity::enrolment::{EnrolError, enrol};
@@ -120,6 +120,8 @@ enum LogForm {
 enum DevicesCommand {
     /// Show scans and states as they happen, masked, until interrupted.
     Watch,
+    /// List this machine's ports by the names that belong into the settings.
+    Ports,
 }
 
 #[derive(Debug, Subcommand)]
@@ -190,6 +192,10 @@ pub(super) fn run(arguments: Arguments, environment: Environment) -> anyhow::Res
         Command::Enrol { token, again, json } => {
             return Ok(runtime.block_on(enrol_terminal(&config, &token, again, json)));
         }
+        Command::Devices {
+            what: Some(DevicesCommand::Ports),
+            json,
+        } => Ok(devices::list_ports(&config, json)),
         asking @ (Command::Status { .. }
         | Command::Doctor { .. }
         | Command::Devices { .. }
@@ -359,7 +365,7 @@ async fn ask_daemon(config: &Config, command: Command) -> Result<Exit, DaemonErr
             what: Some(DevicesCommand::Watch),
             json,
         } => {
-            return watch(&daemon, json).await;
+            return devices::watch(&daemon, json).await;
         }
         Command::Outbox {
             what: None | Some(OutboxCommand::Stats),
@@ -402,6 +408,10 @@ async fn ask_daemon(config: &Config, command: Command) -> Result<Exit, DaemonErr
         Command::Run { .. }
         | Command::Enrol { .. }
         | Command::Doctor { .. }
+        | Command::Devices {
+            what: Some(DevicesCommand::Ports),
+            ..
+        }
         | Command::Config { .. } => return Ok(Exit::WrongUse),
     }
     Ok(Exit::Fine)
@@ -457,34 +467,5 @@ async fn export(daemon: &Daemon) -> Result<(), DaemonError> {
             return Ok(());
         };
         path = format!("/v1/outbox?limit={EXPORT_PAGE}&after={last}");
-    }
-}
-
-async fn watch(daemon: &Daemon, json: bool) -> Result<Exit, DaemonError> {
-    let mut stream = daemon.watch().await?;
-    let mut text = String::new();
-    let mut name = String::new();
-    loop {
-        let chunk = stream
-            .chunk()
-            .await
-            .map_err(|e| DaemonError::Unreachable(e.to_string()))?;
-        let Some(chunk) = chunk else {
-            return Ok(Exit::Unreachable);
-        };
-        text.push_str(&String::from_utf8_lossy(&chunk));
-        while let Some((line, rest)) = text.split_once('\n') {
-            if let Some(event) = line.strip_prefix("event: ") {
-                event.clone_into(&mut name);
-            } else if let Some(data) = line.strip_prefix("data: ") {
-                let data: Value = serde_json::from_str(data).unwrap_or_default();
-                if json {
-                    output::json_line(&json!({ "event": name, "data": data }));
-                } else {
-                    output::line(show::happening(&name, &data));
-                }
-            }
-            text = rest.to_owned();
-        }
     }
 }

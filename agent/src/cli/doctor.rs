@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::daemon::Daemon;
 use super::{Exit, output};
 use crate::clock;
-use crate::config::{Config, ConfigError, PrinterTarget};
+use crate::config::{Config, ConfigError, PrinterTarget, path_and_baud};
 use crate::devices::load_profile;
 use crate::identity::Identity;
 use crate::identity::renewal::Validity;
 use crate::platform;
+use crate::platform::ports::lasting_name;
 
 /// Below so much space the outbox may soon be refused.
 const DISK_FREE_BYTES_MIN: u64 = 200 * 1024 * 1024;
@@ -77,6 +78,7 @@ async fn examine(report: &mut Report, config: &Config) {
     examine_identity(report, config);
     examine_profiles(report, config);
     examine_printers(report, config).await;
+    examine_ports(report, config);
     report.check("daemon");
     let status = match Daemon::find(&config.data_dir) {
         Ok(daemon) => daemon.get("/v1/status").await,
@@ -169,9 +171,11 @@ async fn examine_printers(report: &mut Report, config: &Config) {
         report.check("printer");
         let fault = match &tap.printer {
             PrinterTarget::Virtual => None,
-            PrinterTarget::Device(path) => std::fs::metadata(path)
-                .err()
-                .map(|e| format!("{}: {e}", path.display())),
+            PrinterTarget::Device(setting) => {
+                let path = path_and_baud(setting).0;
+                let missing = std::fs::metadata(&path).err();
+                missing.map(|e| format!("{}: {e}", path.display()))
+            }
             PrinterTarget::Tcp(address) => unreachable_printer(address.clone()).await,
         };
         if let Some(fault) = fault {
@@ -180,6 +184,23 @@ async fn examine_printers(report: &mut Report, config: &Config) {
                 "printer",
                 format!("the printer of {:?} cannot be reached: {fault}", tap.name),
                 remedy,
+            );
+        }
+    }
+}
+
+/// A port that is named by its number may be another's after a replug.
+fn examine_ports(report: &mut Report, config: &Config) {
+    report.check("ports");
+    for (name, port) in config.device_ports() {
+        if let Some(lasting) = lasting_name(&port) {
+            report.find(
+                "ports",
+                format!(
+                    "{name}: {} may be another device's name after a replug or a restart",
+                    port.display()
+                ),
+                format!("write \"{}\" in its place", lasting.display()),
             );
         }
     }

@@ -134,6 +134,18 @@ fn a_tap_listens_on_an_address_a_serial_port_or_a_directory_and_on_one_of_them()
 }
 
 #[test]
+fn a_serial_ports_speed_stands_behind_its_path() {
+    let part = |text: &str| path_and_baud(Path::new(text));
+    assert_eq!(
+        part("/dev/ttyS0@38400"),
+        (PathBuf::from("/dev/ttyS0"), Some(38_400))
+    );
+    assert_eq!(part("/dev/usb/lp0"), (PathBuf::from("/dev/usb/lp0"), None));
+    let odd = "/dev/serial/by-id/usb-A@B";
+    assert_eq!(part(odd), (PathBuf::from(odd), None));
+}
+
+#[test]
 fn a_wrong_type_and_broken_toml_are_told_with_their_line() {
     let found = faults("[api]\nlisten = 5\n");
     assert_eq!(found[0].0, 2, "{found:?}");

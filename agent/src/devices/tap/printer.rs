@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 #[cfg(unix)]
 use super::local_port::{Hold, LocalPort};
-use crate::config::{FlowControl, PrinterTarget};
+use crate::config::{FlowControl, PrinterTarget, path_and_baud};
 
 /// How long a printer may take to accept a connection. Longer, and the POS waits for a printer that
 /// is away; shorter, and one that is waking up is taken for absent.
@@ -48,16 +48,9 @@ pub(super) struct LineSettings {
 }
 
 impl LineSettings {
-    /// Parts a setting into path and speed, as in `/dev/ttyS0@19200`.
+    /// Reads a port's setting, as `/dev/ttyS0@19200`.
     pub(super) fn of(setting: &Path, flow_control: FlowControl) -> Self {
-        let text = setting.to_string_lossy();
-        let parted = text
-            .rsplit_once('@')
-            .and_then(|(path, baud)| Some((path, baud.parse().ok()?)));
-        let (path, baud) = match parted {
-            Some((path, baud)) => (PathBuf::from(path), Some(baud)),
-            None => (setting.to_owned(), None),
-        };
+        let (path, baud) = path_and_baud(setting);
         Self {
             path,
             baud,
@@ -206,24 +199,4 @@ fn open_local(_line: &LineSettings, _turn: tokio::sync::OwnedMutexGuard<()>) -> 
         io::ErrorKind::Unsupported,
         "local printer ports are not supported on this system in this version yet",
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_serial_printers_speed_stands_behind_its_path() {
-        let part = |text: &str| {
-            let line = LineSettings::of(Path::new(text), FlowControl::None);
-            (line.path, line.baud)
-        };
-        assert_eq!(
-            part("/dev/ttyS0@38400"),
-            (PathBuf::from("/dev/ttyS0"), Some(38_400))
-        );
-        assert_eq!(part("/dev/usb/lp0"), (PathBuf::from("/dev/usb/lp0"), None));
-        let odd = "/dev/serial/by-id/usb-A@B";
-        assert_eq!(part(odd), (PathBuf::from(odd), None));
-    }
 }
