@@ -8,6 +8,8 @@
 //! no other crate of the workspace.
 
 pub mod code;
+#[cfg(any(test, feature = "devsim"))]
+pub mod devsim;
 pub mod journal;
 pub mod money;
 pub mod poslog;

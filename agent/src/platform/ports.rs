@@ -65,10 +65,11 @@ fn lasting_name_in(ports: &[FoundPort], named: &Path) -> Option<PathBuf> {
 }
 
 fn ports_below(root: &Path) -> Vec<FoundPort> {
-    let links: Vec<(PathBuf, PathBuf)> = ["serial/by-id", "serial/by-path", "input/by-id"]
-        .into_iter()
-        .flat_map(|dir| links_in(&root.join("dev").join(dir)))
-        .collect();
+    let links: Vec<(PathBuf, PathBuf)> =
+        ["serial/by-id", "serial/by-path", "tillbind", "input/by-id"]
+            .into_iter()
+            .flat_map(|dir| links_in(&root.join("dev").join(dir)))
+            .collect();
     let found = |kind, device: PathBuf| FoundPort {
         kind,
         stable: links
