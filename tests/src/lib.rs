@@ -16,6 +16,7 @@
 pub mod api;
 pub mod backlog;
 pub mod bench;
+pub mod cable;
 pub mod central;
 pub mod clock;
 pub mod day;

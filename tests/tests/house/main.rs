@@ -3,6 +3,7 @@
 mod arrows;
 mod bad_input;
 mod contract;
+mod cut_print;
 mod flips;
 mod full_disk;
 mod kills;

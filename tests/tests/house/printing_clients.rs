@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use tillbind_tests::cable::Cable;
 use tillbind_tests::central::Database;
 use tillbind_tests::clock;
 use tillbind_tests::environment;
@@ -20,7 +21,7 @@ use tillbind_tests::terminal::Setup;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 #[test]
-fn python_escpos_and_receiptline_print_unchanged_and_their_sales_arrive() -> Result<()> {
+fn other_peoples_libraries_print_unchanged_over_the_network_and_their_sales_arrive() -> Result<()> {
     let Some(clients) = environment::clients()? else {
         return Ok(());
     };
@@ -28,17 +29,22 @@ fn python_escpos_and_receiptline_print_unchanged_and_their_sales_arrive() -> Res
         let central = scene.central("central", &Database::Sqlite)?;
         let mut shop = Shop::open(scene, "till", &central, Setup::new("S001", "1"))?;
         let mut sales = Vec::new();
-        for (sequence, client) in [(101, Client::PythonEscpos), (102, Client::Receiptline)] {
+        for (sequence, client) in [
+            (101, Client::PythonEscpos),
+            (102, Client::Receiptline),
+            (103, Client::NodeThermalPrinter),
+        ] {
             let mut sale = Sale::numbered("S001", "1", clock::now(), 7);
             sale.sequence = sequence;
             let file = scene.path().join(format!("{sequence}.json"));
             std::fs::write(&file, described(&sale).to_string())?;
 
             let direct = Printer::switch_on()?;
-            client.print(&clients, direct.address(), &file)?;
+            client.print(&clients, &Place::Network(direct.address()), &file)?;
             let before = shop.terminal.recorded()?;
             shop.printer.tear_off();
-            client.print(&clients, shop.terminal.tap("printer")?, &file)?;
+            let tap = shop.terminal.tap("printer")?;
+            client.print(&clients, &Place::Network(tap), &file)?;
             shop.terminal
                 .wait_for_recorded(before + 1, DURABLE_WITHIN)?;
             let paper = shop
@@ -84,6 +90,65 @@ fn python_escpos_and_receiptline_print_unchanged_and_their_sales_arrive() -> Res
     })
 }
 
+#[test]
+fn other_peoples_libraries_print_unchanged_over_a_serial_cable_and_their_sales_arrive() -> Result<()>
+{
+    let Some(clients) = environment::clients()? else {
+        return Ok(());
+    };
+    scene::play("serial-clients", |scene| {
+        let central = scene.central("central", &Database::Sqlite)?;
+        let printer = Printer::switch_on()?;
+        let cable = Cable::lay()?;
+        let tap = format!(
+            "[[receipt_tap]]\nname = \"cable\"\nlisten = {:?}\nprinter = \"{}\"\nprofile = {:?}\n",
+            cable.tap(),
+            printer.address(),
+            receipt::profile()?,
+        );
+        let mut shop = Shop::open(scene, "till", &central, Setup::new("S001", "1").more(&tap))?;
+        shop.terminal
+            .wait_for_device("cable", &["listening"], DURABLE_WITHIN)?;
+        for (sequence, client) in [
+            (201, Client::PythonEscpos),
+            (202, Client::NodeThermalPrinter),
+        ] {
+            let mut sale = Sale::numbered("S001", "1", clock::now(), 7);
+            sale.sequence = sequence;
+            let file = scene.path().join(format!("{sequence}.json"));
+            std::fs::write(&file, described(&sale).to_string())?;
+
+            let direct = Printer::switch_on()?;
+            client.print(&clients, &Place::Network(direct.address()), &file)?;
+            let before = shop.terminal.recorded()?;
+            printer.tear_off();
+            client.print(&clients, &Place::Port(cable.pos().to_owned()), &file)?;
+            shop.terminal
+                .wait_for_recorded(before + 1, DURABLE_WITHIN)?;
+            let paper = printer.wait_for_bytes(direct.bytes().len(), DURABLE_WITHIN)?;
+            ensure!(
+                paper == direct.bytes(),
+                "{client:?}: the printer behind the cable got other bytes than the one beside it"
+            );
+            shop.played.sale(&sale, None);
+        }
+        shop.terminal.wait_for_drained(ARRIVES_WITHIN)?;
+        let tally = shop.played.compare(
+            &central.export("transactions")?,
+            &central.export("events")?,
+            &[],
+        )?;
+        ensure!(tally.is_clean(), "{tally:#?}");
+        Ok(())
+    })
+}
+
+/// Where a library prints to.
+enum Place {
+    Network(SocketAddr),
+    Port(PathBuf),
+}
+
 fn described(sale: &Sale) -> serde_json::Value {
     let rows: Vec<_> = receipt::rows(sale)
         .into_iter()
@@ -101,26 +166,33 @@ fn described(sale: &Sale) -> serde_json::Value {
 enum Client {
     PythonEscpos,
     Receiptline,
+    NodeThermalPrinter,
 }
 
 impl Client {
-    fn print(self, clients: &Path, to: SocketAddr, file: &Path) -> Result<()> {
+    fn print(self, clients: &Path, to: &Place, file: &Path) -> Result<()> {
         let scripts = environment::project()?.join("tests/clients");
         let (program, script) = match self {
             Self::PythonEscpos => (clients.join("venv/bin/python"), "print_escpos.py"),
-            Self::Receiptline => (
-                environment::program("node").unwrap_or_else(|| PathBuf::from("node")),
-                "print_receiptline.mjs",
-            ),
+            Self::Receiptline => (node(), "print_receiptline.mjs"),
+            Self::NodeThermalPrinter => (node(), "print_thermal.mjs"),
+        };
+        let (host, port) = match to {
+            Place::Network(address) => (address.ip().to_string(), address.port()),
+            Place::Port(path) => (path.display().to_string(), 0),
         };
         let mut command = command(&program);
         command
             .arg(scripts.join(script))
-            .arg(to.ip().to_string())
-            .arg(to.port().to_string())
+            .arg(host)
+            .arg(port.to_string())
             .arg(file)
             .current_dir(clients);
         run(command)?.success()?;
         Ok(())
     }
+}
+
+fn node() -> PathBuf {
+    environment::program("node").unwrap_or_else(|| PathBuf::from("node"))
 }
