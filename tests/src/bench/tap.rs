@@ -1,16 +1,25 @@
-//! What the tap adds to a printer's answer: a status request goes to the printer and its answer comes
-//! back, directly, through a plain forwarder and through the agent's tap, in turns.
+//! What the tap adds to printing: status requests on a connection that stays, and whole print jobs with a
+//! connection of their own, directly, through socat (or a plain forwarder of the harness where there is
+//! none) and through the agent's tap, in turns.
+//!
+//! A job is over for the POS when the printer answers the status request behind its last byte, as a POS
+//! asks that wants to know whether all of it was printed.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{Row, micros, percentile, ratio};
 use crate::central::Database;
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch, wait_for};
+use crate::environment;
 use crate::line::Line;
+use crate::port;
+use crate::process::{Daemon, command};
+use crate::receipt;
+use crate::sale::Sale;
 use crate::scene::Scene;
 use crate::shop::Shop;
 use crate::terminal::Setup;
@@ -21,63 +30,133 @@ const REQUESTS: usize = 2_000;
 const STATUS_REQUEST: [u8; 3] = [0x10, 0x04, 0x01];
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// Print jobs on each way.
+const JOBS: usize = 1_000;
+/// How long socat may take to listen.
+const LISTENS_WITHIN: Duration = Duration::from_secs(10);
+
 pub(super) fn measure() -> Result<Vec<Row>> {
     let scene = Scene::new("tap")?;
     let central = scene.central("central", &Database::Sqlite)?;
     let shop = Shop::open(&scene, "till", &central, Setup::new("S001", "1"))?;
-    let forwarder = Line::open()?;
-    forwarder.lead_to(shop.printer.address());
-    let mut ways = [
-        Way::open(shop.printer.address())?,
-        Way::open(forwarder.address())?,
-        Way::open(shop.terminal.tap("printer")?)?,
+    let peer = Peer::before(shop.printer.address(), &scene)?;
+    let places = [
+        shop.printer.address(),
+        peer.address,
+        shop.terminal.tap("printer")?,
     ];
+
+    let mut requests = Samples::default();
+    let mut ways = Vec::new();
+    for place in places {
+        ways.push(Connection::open(place)?);
+    }
     for _ in 0..REQUESTS {
-        for way in &mut ways {
+        for (way, samples) in ways.iter_mut().zip(&mut requests.0) {
+            let watch = Stopwatch::start();
             way.ask()?;
+            samples.push(watch.elapsed());
         }
     }
-    let row = |name: &str, share: f64, goal: &str| {
-        let [direct, plain, tap] =
-            [0, 1, 2].map(|way| percentile(&mut ways[way].samples.clone(), share));
-        Row {
-            what: format!("printer's status through the tap, {name}"),
-            measured: format!("{} ({:.2} ×)", micros(tap), ratio(tap, plain)),
-            beside: format!(
-                "a plain TCP forwarder: {}; directly: {}",
-                micros(plain),
-                micros(direct)
-            ),
-            goal: goal.to_owned(),
+    drop(ways);
+
+    let mut jobs = Samples::default();
+    let receipt = receipt::printed(&Sale::numbered("S001", "1", clock::now(), 7));
+    for _ in 0..JOBS {
+        for (place, samples) in places.iter().zip(&mut jobs.0) {
+            let watch = Stopwatch::start();
+            let mut way = Connection::open(*place)?;
+            way.0.write_all(&receipt)?;
+            way.ask()?;
+            samples.push(watch.elapsed());
         }
-    };
+    }
+    let name = peer.name;
+    let what = format!("print job of {} bytes", receipt.len());
     Ok(vec![
-        row("p50", 0.5, ""),
-        row("p99", 0.99, "p99 1 ms over a plain forwarder"),
+        requests.row("printer's status", "p50", 0.5, name, ""),
+        requests.row("printer's status", "p99", 0.99, name, "p99 within 1 ms"),
+        jobs.row(&what, "p50", 0.5, name, ""),
+        jobs.row(&what, "p99", 0.99, name, "p99 within 1 ms"),
     ])
 }
 
-struct Way {
-    stream: TcpStream,
-    samples: Vec<Duration>,
+/// What was measured directly, through the peer and through the tap.
+#[derive(Default)]
+struct Samples([Vec<Duration>; 3]);
+
+impl Samples {
+    fn row(&mut self, what: &str, name: &str, share: f64, peer: &str, goal: &str) -> Row {
+        let [direct, plain, tap] = self.0.each_mut().map(|samples| percentile(samples, share));
+        let added = tap.as_secs_f64() * 1e3 - plain.as_secs_f64() * 1e3;
+        Row {
+            what: format!("{what} through the tap, {name}"),
+            measured: format!(
+                "{} ({:.2} ×, {added:+.3} ms)",
+                micros(tap),
+                ratio(tap, plain)
+            ),
+            beside: format!("{peer}: {}; directly: {}", micros(plain), micros(direct)),
+            goal: goal.to_owned(),
+        }
+    }
 }
 
-impl Way {
+/// Somebody else's forwarder before the same printer.
+struct Peer {
+    name: &'static str,
+    address: SocketAddr,
+    _socat: Option<Daemon>,
+    _line: Option<Line>,
+}
+
+impl Peer {
+    fn before(printer: SocketAddr, scene: &Scene) -> Result<Self> {
+        let Some(program) = environment::program("socat") else {
+            let line = Line::open()?;
+            line.lead_to(printer);
+            return Ok(Self {
+                name: "a plain TCP forwarder (socat is not here)",
+                address: line.address(),
+                _socat: None,
+                _line: Some(line),
+            });
+        };
+        let address = port::free()?;
+        let mut command = command(&program);
+        command
+            .arg(format!(
+                "TCP-LISTEN:{},bind={},fork,reuseaddr,nodelay",
+                address.port(),
+                address.ip()
+            ))
+            .arg(format!("TCP:{printer},nodelay"));
+        let socat = Daemon::start("socat", command, &scene.path().join("socat.log"))?;
+        wait_for("socat to listen", LISTENS_WITHIN, || {
+            Ok(TcpStream::connect(address).ok().map(drop))
+        })?;
+        Ok(Self {
+            name: "socat",
+            address,
+            _socat: Some(socat),
+            _line: None,
+        })
+    }
+}
+
+struct Connection(TcpStream);
+
+impl Connection {
     fn open(to: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(to)?;
+        let stream = TcpStream::connect(to).with_context(|| format!("cannot connect to {to}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        Ok(Self {
-            stream,
-            samples: Vec::with_capacity(REQUESTS),
-        })
+        Ok(Self(stream))
     }
 
     fn ask(&mut self) -> Result<()> {
-        let watch = Stopwatch::start();
-        self.stream.write_all(&STATUS_REQUEST)?;
-        self.stream.read_exact(&mut [0])?;
-        self.samples.push(watch.elapsed());
+        self.0.write_all(&STATUS_REQUEST)?;
+        self.0.read_exact(&mut [0])?;
         Ok(())
     }
 }
