@@ -1,17 +1,18 @@
 //! The uplink's shell, as `agent::uplink`: one task, of which every await is a step here.
 
+mod page;
+
 use std::time::{Duration, Instant};
 
 use tillbind_protocol::chain::{Mark, forked_epoch};
 use tillbind_protocol::clock::{Sample, Uptime};
 use tillbind_protocol::exchange::{ExchangeResponse, Fork, Verdict};
 use tillbind_protocol::ids::Seq;
-use tillbind_protocol::replica::{Change, Cursor, Page, PageVerdict, ReplicaCursor};
+use tillbind_protocol::replica::{Cursor, Page, PageVerdict, ReplicaCursor};
 use tillbind_protocol::uplink::{Action, Outcome, Uplink, UplinkConfig, Wake};
 
 use super::super::disk::Replica;
 use super::super::fault::Fault;
-use super::super::page::number_of;
 use super::super::stage::{Due, Happening, Parcel, Word};
 use super::request::{self, Cut, Wanted};
 use super::writer::Order;
@@ -355,7 +356,7 @@ impl Run {
             Step::PagePart | Step::Page => self.write_page(step == Step::Page, site),
             Step::Verdicts => {
                 let more = self.page().is_some_and(|page| page.more);
-                let decided: Vec<u64> = self.page().into_iter().flat_map(decided).collect();
+                let decided: Vec<u64> = self.page().into_iter().flat_map(page::decided).collect();
                 self.owner.handle_verdicts(decided);
                 self.decide(more, site);
             }
@@ -418,41 +419,6 @@ impl Run {
         }
     }
 
-    /// `downlink::apply`: a page in two parts, of which the last brings the cursor.
-    fn write_page(&mut self, last: bool, site: &mut Site<'_>) {
-        let Some(page) = self.page().cloned() else {
-            return;
-        };
-        if site.disk.room == Some(0) && site.stage.chance.happens(300) {
-            self.uplink.cursor.handle_failed();
-            self.decide(false, site);
-            let (now, entropy) = (site.monotonic(), site.stage.chance.entropy());
-            self.uplink.machine.handle_unkept(now, entropy);
-            return;
-        }
-        let half = page.changes.len() / 2;
-        let (part, with_cursor) = if last {
-            (&page.changes[half..], true)
-        } else {
-            let early = site.stage.has(Fault::CursorBeforePage);
-            (&page.changes[..half], early)
-        };
-        apply(&mut site.disk.replica, part);
-        if with_cursor {
-            site.disk.replica.cursor = Some(page.to.clone());
-        }
-        if !last {
-            self.uplink.go(Step::Page, 3, site);
-            return;
-        }
-        self.uplink.cursor.handle_durable();
-        if decided(&page).next().is_some() {
-            self.uplink.go(Step::Verdicts, 1, site);
-        } else {
-            self.decide(page.more, site);
-        }
-    }
-
     /// `take`, from the machine to its end.
     fn decide(&mut self, more: bool, site: &mut Site<'_>) {
         let Some(answer) = self.uplink.answer.take() else {
@@ -506,33 +472,6 @@ impl Run {
                 self.uplink.forks += 1;
                 self.uplink.go(Step::TellEpoch, 1, site);
             }
-        }
-    }
-}
-
-fn decided(page: &Page) -> impl Iterator<Item = u64> {
-    page.changes.iter().filter_map(|change| match change {
-        Change::Binding(verdict) => Some(number_of(verdict.id.as_str())),
-        Change::Member(_)
-        | Change::Card(_)
-        | Change::CardRemoved { .. }
-        | Change::MemberRemoved { .. } => None,
-    })
-}
-
-fn apply(replica: &mut Replica, changes: &[Change]) {
-    for change in changes {
-        match change {
-            Change::Member(member) => {
-                let name = member.member.to_string();
-                replica.members.insert(name, member.points);
-            }
-            Change::Binding(verdict) => {
-                replica
-                    .verdicts
-                    .insert(verdict.id.to_string(), verdict.state);
-            }
-            Change::Card(_) | Change::CardRemoved { .. } | Change::MemberRemoved { .. } => {}
         }
     }
 }

@@ -1,0 +1,54 @@
+//! A POSLog file. Oracles: the same items whatever a read returns at once; the reader ends; a sale's sums
+//! hold unless it is void.
+#![no_main]
+
+use std::io::{BufReader, Read};
+
+use libfuzzer_sys::fuzz_target;
+use tillbind_firmware_bridge::poslog::{PosLogItem, PosLogReader};
+use tillbind_firmware_bridge::sale::SaleKind;
+use tillbind_fuzz::in_pieces;
+
+fuzz_target!(|data: &[u8]| {
+    let whole = items(data);
+    let mut pieces = Vec::new();
+    in_pieces(data, |piece| pieces.push(piece.to_vec()));
+    pieces.reverse();
+    let again = items(BufReader::with_capacity(97, Pieces(pieces)));
+    assert_eq!(whole, again);
+});
+
+fn items(reader: impl std::io::BufRead) -> Vec<String> {
+    let mut told = Vec::new();
+    for item in PosLogReader::new(reader) {
+        if let Ok(PosLogItem::Sale(sale)) = &item
+            && sale.kind != SaleKind::Void
+        {
+            assert_eq!(sale.reconcile(), Ok(()));
+        }
+        let fatal = item.as_ref().is_err_and(|error| error.is_fatal());
+        told.push(format!("{item:?}"));
+        assert!(told.len() < 100_000, "the reader does not end");
+        if fatal {
+            break;
+        }
+    }
+    told
+}
+
+struct Pieces(Vec<Vec<u8>>);
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(piece) = self.0.last_mut() else {
+            return Ok(0);
+        };
+        let count = piece.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&piece[..count]);
+        piece.drain(..count);
+        if piece.is_empty() {
+            self.0.pop();
+        }
+        Ok(count)
+    }
+}
