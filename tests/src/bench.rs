@@ -5,6 +5,7 @@
 
 mod accept;
 mod copying;
+mod decoders;
 mod drain;
 mod flood;
 mod footprint;
@@ -23,6 +24,7 @@ use anyhow::{Result, ensure};
 
 use crate::day::{Day, Narrator};
 
+pub use decoders::swallow;
 pub use outbox::waiting::hold;
 
 /// Figures and what stands beside them.
@@ -43,13 +45,14 @@ struct Row {
 type Part = (&'static str, &'static str, fn() -> Result<Vec<Row>>);
 
 /// What can be measured.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("footprint", "agent", footprint::measure),
     ("accept", "outbox", accept::measure),
     ("group", "outbox", outbox::group::measure),
     ("waiting", "outbox", outbox::waiting::measure),
     ("wear", "outbox", outbox::wear::measure),
-    ("tap", "agent", tap::measure),
+    ("tap", "devices", tap::measure),
+    ("decoders", "devices", decoders::measure),
     ("wire", "sync", wire::measure),
     ("intake", "sync", intake::measure),
     ("drain", "sync", drain::measure),

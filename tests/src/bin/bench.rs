@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use tillbind_tests::bench::{Figures, hold};
+use tillbind_tests::bench::{Figures, hold, swallow};
 use tillbind_tests::environment;
 
 /// Measures the product against its peers and limits.
@@ -26,12 +26,19 @@ struct Arguments {
     /// that `waiting` looks at.
     #[arg(long, hide = true)]
     hold: Option<PathBuf>,
+
+    /// Reads a gigabyte of this format and tells what it takes: the process that `decoders` looks at.
+    #[arg(long, hide = true)]
+    swallow: Option<String>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(folder) = &arguments.hold {
         return hold(folder, &mut std::io::stdin().lock(), &mut std::io::stdout());
+    }
+    if let Some(format) = &arguments.swallow {
+        return swallow(format, &mut std::io::stdout());
     }
     let project = environment::project()?;
     let demo: Option<PathBuf> = arguments.demo.then(|| project.join("build/demo"));
