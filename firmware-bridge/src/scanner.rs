@@ -1,76 +1,146 @@
-//! Serial scanners: from a port's bytes to frames, one frame a scan.
+//! Scanners: from a port's bytes to frames, one frame a scan.
 //!
-//! Layout: `[prefix] [code id] [AIM identifier] data suffix`, where the suffix is CR, LF, CR LF or
-//! TAB, or the whole stands between STX and ETX. [`line::LineFramer`] cuts frames out of the
-//! stream, [`crate::code::classify`] says what one means, and [`dedup::Dedup`] tells a second read
-//! of the same code from a second scan.
+//! | framing | decoder | what comes from the port |
+//! |---|---|---|
+//! | `line` | [`line::LineFramer`] | text with a suffix, or between STX and ETX |
+//! | `ssi` | [`ssi::SsiDecoder`] | Zebra's packets, each answered |
+//! | `honeywell` | [`honeywell::HoneywellDecoder`] | Honeywell's packets |
 //!
-//! Limits: a frame holds at most [`line::FRAME_BYTES_MAX`] bytes; a longer one is thrown away up to
-//! its suffix and counted. A scanner without any suffix is read by its idle gap: the owner of the
-//! port calls [`line::LineFramer::handle_idle`] when the line has been quiet.
+//! [`Decoder`] is any of them. [`crate::code::classify`] says what a frame means, [`dedup::Dedup`]
+//! tells a second read of the same code from a second scan, and [`garble::Garble`] notices a line
+//! whose bytes are no text.
 //!
-//! A scan may be a payment card, so every buffer here is zeroised when it is let go.
+//! The contract: feed what comes, say when the line was quiet, pass the frames on, and then write
+//! the answer. Where the scanner or the packet names the symbology, its AIM identifier stands in
+//! front of the frame.
 //!
-//! Deliberately lacking: the packet protocols of Zebra (SSI) and Honeywell, see [`Framing`];
-//! talking back to the scanner (beep, lamp, settings); the clock.
+//! Limits: a frame holds at most [`FRAME_BYTES_MAX`] bytes. A scan may be a payment card, so every
+//! buffer here is zeroised when it is let go.
+//!
+//! Deliberately lacking: commands to the scanner (beep, lamp, settings); the clock.
 
 pub mod dedup;
+mod frame;
+pub mod garble;
+pub mod honeywell;
 pub mod line;
+pub mod ssi;
 
 use std::str::FromStr;
 
 pub use dedup::Dedup;
-pub use line::{Frame, LineConfig, LineFramer};
+pub use frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
+pub use garble::Garble;
+pub use honeywell::HoneywellDecoder;
+pub use line::{LineConfig, LineFramer};
+pub use ssi::SsiDecoder;
 
 /// How a scanner marks where a scan begins and ends; the setting `framing`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Framing {
     /// Plain text with a suffix: `line`.
     #[default]
     Line,
+    /// Zebra's packets: `ssi`.
+    Ssi,
+    /// Honeywell's packets: `honeywell`.
+    Honeywell,
 }
 
-/// A framing that this version cannot read.
+/// A framing that nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FramingError {
-    /// A packet protocol that is known by name alone.
-    #[error(
-        "framing {name:?} is not supported in this version yet: set the scanner to plain text with \
-         a CR suffix and write framing = \"line\""
-    )]
-    NotYet {
-        /// As configured.
-        name: String,
-    },
-    /// No framing at all.
-    #[error("framing {name:?} is unknown: write framing = \"line\"")]
-    Unknown {
-        /// As configured.
-        name: String,
-    },
+#[error("framing {name:?} is unknown: write one of {}", Framing::names())]
+pub struct FramingError {
+    /// As configured.
+    pub name: String,
 }
 
 impl FromStr for Framing {
     type Err = FramingError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "line" => Ok(Self::Line),
-            "ssi" | "honeywell" => Err(FramingError::NotYet {
+        Self::ALL
+            .into_iter()
+            .find(|framing| framing.as_str() == text)
+            .ok_or_else(|| FramingError {
                 name: text.to_owned(),
-            }),
-            _ => Err(FramingError::Unknown {
-                name: text.to_owned(),
-            }),
-        }
+            })
     }
 }
 
 impl Framing {
+    /// Every framing.
+    pub const ALL: [Self; 3] = [Self::Line, Self::Ssi, Self::Honeywell];
+
     /// Returns the name as the configuration writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Line => "line",
+            Self::Ssi => "ssi",
+            Self::Honeywell => "honeywell",
+        }
+    }
+
+    /// Returns all names, for people.
+    pub fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
+    }
+}
+
+/// The decoder of one scanner, of whatever framing.
+#[derive(Debug)]
+pub enum Decoder {
+    /// Plain text with a suffix.
+    Line(LineFramer),
+    /// Zebra's packets.
+    Ssi(SsiDecoder),
+    /// Honeywell's packets.
+    Honeywell(HoneywellDecoder),
+}
+
+impl Decoder {
+    /// Makes a decoder with nothing in it; `line` is asked for that framing alone.
+    pub fn new(framing: Framing, line: LineConfig) -> Self {
+        match framing {
+            Framing::Line => Self::Line(LineFramer::new(line)),
+            Framing::Ssi => Self::Ssi(SsiDecoder::new()),
+            Framing::Honeywell => Self::Honeywell(HoneywellDecoder::new()),
+        }
+    }
+
+    /// Takes bytes from the port; returns the scans that they complete and what to write back.
+    pub fn feed(&mut self, bytes: &[u8]) -> Reading {
+        match self {
+            Self::Line(framer) => Reading::of(framer.feed(bytes)),
+            Self::Ssi(decoder) => decoder.feed(bytes),
+            Self::Honeywell(decoder) => decoder.feed(bytes),
+        }
+    }
+
+    /// Says that the line has been quiet for longer than a scan is ever interrupted.
+    pub fn handle_idle(&mut self) -> Reading {
+        match self {
+            Self::Line(framer) => Reading::of(framer.handle_idle()),
+            Self::Ssi(decoder) => decoder.handle_idle(),
+            Self::Honeywell(decoder) => decoder.handle_idle(),
+        }
+    }
+
+    /// Drops what is buffered, as after a port was lost in mid-scan.
+    pub fn reset(&mut self) {
+        match self {
+            Self::Line(framer) => framer.reset(),
+            Self::Ssi(decoder) => decoder.reset(),
+            Self::Honeywell(decoder) => decoder.reset(),
+        }
+    }
+
+    /// Returns what has been seen so far.
+    pub fn counters(&self) -> Counters {
+        match self {
+            Self::Line(framer) => framer.counters(),
+            Self::Ssi(decoder) => decoder.counters(),
+            Self::Honeywell(decoder) => decoder.counters(),
         }
     }
 }
@@ -80,15 +150,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_framing_that_cannot_be_read_yet_is_told_from_a_wrong_word() {
-        assert_eq!("line".parse::<Framing>().map(Framing::as_str), Ok("line"));
-        let ssi = "ssi".parse::<Framing>().unwrap_err().to_string();
-        assert!(ssi.contains("not supported in this version yet"), "{ssi}");
-        let honeywell = "honeywell".parse::<Framing>();
-        assert!(matches!(honeywell, Err(FramingError::NotYet { .. })));
-        assert!(matches!(
-            "lines".parse::<Framing>(),
-            Err(FramingError::Unknown { .. })
-        ));
+    fn a_framing_is_read_by_the_name_that_it_writes_and_a_wrong_word_is_told_all_names() {
+        for framing in Framing::ALL {
+            assert_eq!(framing.as_str().parse(), Ok(framing));
+        }
+        let error = "lines".parse::<Framing>().unwrap_err().to_string();
+        assert!(error.contains("line, ssi, honeywell"), "{error}");
     }
 }

@@ -10,9 +10,14 @@ use std::path::PathBuf;
 use tillbind_firmware_bridge::code::gs1::{Message, Shape};
 use tillbind_firmware_bridge::code::payment::mask_payment_numbers;
 use tillbind_firmware_bridge::code::{CardKind, CardRules, Code, PaymentKind, classify};
-use tillbind_firmware_bridge::scanner::{LineConfig, LineFramer};
+use tillbind_firmware_bridge::scanner::{LineConfig, LineFramer, Reading, SsiDecoder, ssi};
 
 fn sample(path: &str) -> Option<String> {
+    let bytes = sample_bytes(path)?;
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| panic!("{path}: {error}")))
+}
+
+fn sample_bytes(path: &str) -> Option<Vec<u8>> {
     let Some(folder) = std::env::var_os("TILLBIND_SAMPLES").map(PathBuf::from) else {
         // Past the capture of the test runner, so that it is seen in a run that passes.
         writeln!(
@@ -23,8 +28,8 @@ fn sample(path: &str) -> Option<String> {
         return None;
     };
     let path = folder.join(path);
-    let text = fs::read_to_string(&path);
-    Some(text.unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display())))
+    let bytes = fs::read(&path);
+    Some(bytes.unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display())))
 }
 
 /// The lines of a sample that hold data: no comments, no blanks, no quotation marks.
@@ -148,4 +153,50 @@ fn one_address_names_a_member_and_no_other_does() {
         }
     }
     assert_eq!(members, ["123456789012345675"]);
+}
+
+#[test]
+fn every_ssi_packet_of_the_samples_holds_and_the_no_read_is_no_scan() {
+    let Some(text) = sample("scanner/ssi_packets.txt") else {
+        return;
+    };
+    let mut decoder = SsiDecoder::new();
+    let mut packets = 0;
+    for line in data(&text) {
+        let bytes: Vec<u8> = line
+            .split_whitespace()
+            .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+            .collect();
+        let reading = decoder.feed(&bytes);
+        // Of these the scanner sends one; the others are the host's.
+        let answer = if bytes[1] == 0xf3 { &ssi::ACK[..] } else { &[] };
+        assert_eq!((reading.frames.len(), &reading.answer[..]), (0, answer));
+        packets += 1;
+    }
+    let counters = decoder.counters();
+    assert_eq!((counters.packets, counters.no_reads), (packets, 1));
+    assert_eq!(counters.skipped_bytes, 0);
+}
+
+#[test]
+fn the_segments_of_the_samples_are_one_qr_code_in_any_chunks() {
+    let Some(bytes) = sample_bytes("scanner/ssi_multipacket_qr500.bin") else {
+        return;
+    };
+    for chunk_bytes in [1, 2, 7, 64, 257, bytes.len()] {
+        let mut decoder = SsiDecoder::new();
+        let mut whole = Reading::default();
+        for chunk in bytes.chunks(chunk_bytes) {
+            let reading = decoder.feed(chunk);
+            whole.frames.extend(reading.frames);
+            whole.answer.extend(reading.answer);
+        }
+        let [frame] = &whole.frames[..] else {
+            panic!("{} scans", whole.frames.len())
+        };
+        assert_eq!(frame.bytes(), [b"]Q1", &[b'Z'; 500][..]].concat());
+        let answer = [&ssi::SEGMENT_ACK[..], &ssi::SEGMENT_ACK, &ssi::ACK].concat();
+        assert_eq!(whole.answer, answer);
+        assert_eq!(decoder.counters().skipped_bytes, 0);
+    }
 }

@@ -1,13 +1,15 @@
-//! Every `tests/fixtures/scanner/<case>.bin` is read as its `<case>.expected` says, in any chunks.
+//! Every `tests/fixtures/<device>/<case>.bin` of a scanner is read as its `<case>.expected` says,
+//! in any chunks, with a silence behind it.
 //!
 //! Expected are one line a scan, as the kind, then card kind and number, the payment's kind, the
-//! code in brackets, or reason, symbology and text; and the bytes that were skipped, if any.
+//! code in brackets, or reason, symbology and text; then what is written to the scanner, and
+//! what was counted, where that is not nothing.
 
 use std::fs;
 use std::path::Path;
 
 use tillbind_firmware_bridge::code::{CardRules, Code};
-use tillbind_firmware_bridge::scanner::{Frame, LineConfig, LineFramer};
+use tillbind_firmware_bridge::scanner::{Decoder, Framing, LineConfig, Reading};
 
 const MEMBER_PREFIXES: [&str; 2] = ["627598", "29"];
 
@@ -30,27 +32,45 @@ fn line(code: &Code) -> String {
     }
 }
 
-fn read(bytes: &[u8], chunk_bytes: usize, rules: &CardRules) -> String {
-    let mut framer = LineFramer::new(LineConfig::default());
-    let mut frames: Vec<Frame> = bytes
-        .chunks(chunk_bytes)
-        .flat_map(|chunk| framer.feed(chunk))
-        .collect();
-    frames.extend(framer.handle_idle());
-    let mut lines: String = frames
+fn read(mut decoder: Decoder, bytes: &[u8], chunk_bytes: usize, rules: &CardRules) -> String {
+    let mut whole = Reading::default();
+    let mut add = |reading: Reading| {
+        whole.frames.extend(reading.frames);
+        whole.answer.extend(reading.answer);
+    };
+    for chunk in bytes.chunks(chunk_bytes) {
+        add(decoder.feed(chunk));
+    }
+    add(decoder.handle_idle());
+    let mut lines: String = whole
+        .frames
         .into_iter()
         .map(|f| line(&f.classify(rules)))
         .collect();
-    let skipped = framer.counters().skipped_bytes;
-    if skipped > 0 {
-        lines.push_str(&format!("skipped_bytes {skipped}\n"));
+    if !whole.answer.is_empty() {
+        let hex: String = whole.answer.iter().map(|b| format!("{b:02x}")).collect();
+        lines.push_str(&format!("answer {hex}\n"));
+    }
+    let counters = decoder.counters();
+    for (name, count) in [
+        ("skipped_bytes", counters.skipped_bytes),
+        ("damaged", counters.damaged),
+        ("repeated", counters.repeated),
+        ("no_reads", counters.no_reads),
+        ("unreadable", counters.unreadable),
+        ("typed", counters.typed),
+    ] {
+        if count > 0 {
+            lines.push_str(&format!("{name} {count}\n"));
+        }
     }
     lines
 }
 
-#[test]
-fn every_fixture_is_read_as_expected_in_any_chunks() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scanner");
+fn every_fixture(device: &str, decoder: impl Fn() -> Decoder) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(device);
     let rules = CardRules::new(MEMBER_PREFIXES).unwrap();
     let mut cases = 0;
     for entry in fs::read_dir(&folder).unwrap() {
@@ -62,7 +82,7 @@ fn every_fixture_is_read_as_expected_in_any_chunks() {
         let expected = fs::read_to_string(path.with_extension("expected")).unwrap();
         for chunk_bytes in [1, 2, 3, 7, 64, bytes.len()] {
             assert_eq!(
-                read(&bytes, chunk_bytes, &rules),
+                read(decoder(), &bytes, chunk_bytes, &rules),
                 expected,
                 "{} in chunks of {chunk_bytes}",
                 path.display()
@@ -71,4 +91,23 @@ fn every_fixture_is_read_as_expected_in_any_chunks() {
         cases += 1;
     }
     assert!(cases > 0, "{} holds no fixtures", folder.display());
+}
+
+#[test]
+fn every_line_is_read_as_expected_in_any_chunks() {
+    every_fixture("scanner", || {
+        Decoder::new(Framing::Line, LineConfig::default())
+    });
+}
+
+#[test]
+fn every_ssi_packet_is_read_and_answered_as_expected_in_any_chunks() {
+    every_fixture("ssi", || Decoder::new(Framing::Ssi, LineConfig::default()));
+}
+
+#[test]
+fn every_honeywell_packet_is_read_as_expected_in_any_chunks() {
+    every_fixture("honeywell", || {
+        Decoder::new(Framing::Honeywell, LineConfig::default())
+    });
 }

@@ -3,7 +3,7 @@
 #![cfg(all(feature = "serial", target_os = "linux"))]
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use tillbind_firmware_bridge::transport::serial::{PortEvent, SerialConfig, watch};
+use tillbind_firmware_bridge::transport::serial::{PortEvent, SerialConfig, converse, watch};
 
 /// Long enough for a loaded machine; reached only when a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -221,4 +221,64 @@ fn a_callback_that_breaks_ends_the_watch() {
         ControlFlow::Break(())
     });
     assert_eq!(events, 1);
+}
+
+#[test]
+fn what_the_callback_answers_is_written_to_the_device() {
+    let mut device = device();
+    let config = SerialConfig {
+        path: device.path.clone(),
+        baud: 9600,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let (opened, is_open) = channel();
+    let thread = thread::spawn(move || {
+        converse(
+            &config,
+            Duration::from_millis(20),
+            &stopped,
+            |event, answer| {
+                match event {
+                    PortEvent::Opened => opened.send(()).expect("the test waits"),
+                    PortEvent::Bytes(bytes) => answer.extend(bytes.iter().rev()),
+                    PortEvent::Idle => answer.extend_from_slice(b"."),
+                    PortEvent::Lost { .. } | PortEvent::Unopenable { .. } => {}
+                }
+                ControlFlow::Continue(())
+            },
+        );
+    });
+    is_open.recv_timeout(PATIENCE).expect("an open port");
+    // A carriage return and an interrupt are among what a cooked terminal would change.
+    device.line.write_all(b"\x03\rA").unwrap();
+    let mut heard = Vec::new();
+    while heard.last() != Some(&b'.') {
+        let mut buffer = [0; 16];
+        let count = device.line.read(&mut buffer).unwrap();
+        heard.extend_from_slice(&buffer[..count]);
+    }
+    heard.retain(|byte| *byte != b'.');
+    heard.sort_unstable();
+    assert_eq!(heard, b"\x03\rA");
+    stop.store(true, Ordering::Relaxed);
+    thread.join().expect("the watch ends when it is told to");
+}
+
+#[test]
+fn a_port_has_one_reader_and_a_second_one_is_told_that_it_is_busy() {
+    let mut device = device();
+    let first = Watch::start(&device.path);
+    first.opened();
+    let second = Watch::start(&device.path);
+    let event = second.next();
+    let PortEvent::Unopenable { reason } = &event else {
+        panic!("{event:?}")
+    };
+    assert!(reason.contains("cannot open"), "{reason}");
+    device.line.write_all(b"4006381333931\r").unwrap();
+    assert_eq!(first.bytes_until_idle(), b"4006381333931\r");
+    drop(first);
+    second.opened();
+    drop(second);
 }

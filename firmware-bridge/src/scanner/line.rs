@@ -4,11 +4,7 @@ use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::code::{CardRules, Code, classify};
-
-/// The most bytes of one frame: a QR code's greatest payload is 4,296 characters of which no member
-/// code needs a tenth, so a longer frame is noise, or a line without its suffix.
-pub const FRAME_BYTES_MAX: usize = 4_096;
+use super::frame::{Counters, FRAME_BYTES_MAX, Frame};
 
 const NUL: u8 = 0x00;
 const STX: u8 = 0x02;
@@ -60,41 +56,6 @@ impl Default for LineConfig {
     }
 }
 
-/// One scan's bytes, without prefix and suffix. Zeroised when dropped; `Debug` shows the length.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Frame {
-    data: Zeroizing<Vec<u8>>,
-}
-
-impl Frame {
-    /// Returns the bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.data
-    }
-
-    /// Says what the scan means, and zeroises its bytes.
-    pub fn classify(self, rules: &CardRules) -> Code {
-        classify(&self.data, rules)
-    }
-}
-
-impl fmt::Debug for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame([{} bytes])", self.data.len())
-    }
-}
-
-/// What a framer has seen since it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LineCounters {
-    /// Frames given out.
-    pub frames: u64,
-    /// Bytes thrown away: of frames that were too long, those that an STX cut off, and NUL.
-    pub skipped_bytes: u64,
-    /// Frames longer than [`FRAME_BYTES_MAX`], each thrown away whole.
-    pub oversized: u64,
-}
-
 /// Cuts frames out of a scanner's bytes; the same frames whatever the chunks.
 pub struct LineFramer {
     config: LineConfig,
@@ -102,7 +63,7 @@ pub struct LineFramer {
     buffer: Zeroizing<Vec<u8>>,
     /// Set while the rest of a frame that was too long runs by.
     discarding: bool,
-    counters: LineCounters,
+    counters: Counters,
 }
 
 impl fmt::Debug for LineFramer {
@@ -124,7 +85,7 @@ impl LineFramer {
             config,
             buffer,
             discarding: false,
-            counters: LineCounters::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -147,7 +108,7 @@ impl LineFramer {
     }
 
     /// Returns what has been seen so far.
-    pub fn counters(&self) -> LineCounters {
+    pub fn counters(&self) -> Counters {
         self.counters
     }
 
@@ -188,13 +149,10 @@ impl LineFramer {
 
     fn finish(&mut self) -> Option<Frame> {
         self.discarding = false;
-        let data = Zeroizing::new(self.without_prefix().to_vec());
+        let frame = Frame::of(self.without_prefix());
         self.clear_buffer();
-        if data.is_empty() {
-            return None;
-        }
-        self.counters.frames += 1;
-        Some(Frame { data })
+        self.counters.frames += u64::from(frame.is_some());
+        frame
     }
 
     fn without_prefix(&self) -> &[u8] {
@@ -225,6 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::code::CardRules;
 
     fn framer() -> LineFramer {
         LineFramer::new(LineConfig::default())
