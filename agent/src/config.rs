@@ -14,6 +14,10 @@ use std::time::Duration;
 
 use crate::outbox::{BACKLOG_BYTES_MAX_DEFAULT, DISK_PERCENT_MAX_DEFAULT};
 use tillbind_firmware_bridge::money::Currency;
+pub use tillbind_firmware_bridge::scanner::Framing;
+use tillbind_firmware_bridge::scanner::LineConfig;
+use tillbind_firmware_bridge::scanner::dedup::REPEAT_WINDOW;
+use tillbind_firmware_bridge::transport::serial::READ_TIMEOUT;
 use tillbind_protocol::backoff::BackoffConfig;
 use tillbind_protocol::ids::{StoreId, WorkstationId};
 
@@ -45,7 +49,7 @@ pub struct Config {
     pub outbox: OutboxSettings,
     /// The line to central.
     pub uplink: UplinkSettings,
-    /// Serial scanners.
+    /// Scanners.
     pub scanners: Vec<ScannerConfig>,
     /// Printers whose receipts are read in passing.
     pub receipt_taps: Vec<ReceiptTapConfig>,
@@ -154,7 +158,7 @@ impl Default for UplinkSettings {
     }
 }
 
-/// A serial scanner.
+/// A scanner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScannerConfig {
     /// Name in events and status.
@@ -165,14 +169,27 @@ pub struct ScannerConfig {
     pub baud: u32,
     /// How one code is told from the next.
     pub framing: Framing,
+    /// What plain text looks like.
+    pub line: LineConfig,
+    /// After so long a silence what came is a whole scan.
+    pub idle_gap: Duration,
+    /// So long the same code is taken for a repeat of itself.
+    pub repeat_window: Duration,
 }
 
-/// How a scanner tells one code from the next.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// Suffix CR, LF or TAB, or STX … ETX.
-    #[default]
-    Line,
+impl ScannerConfig {
+    /// Makes the settings of a scanner of which only name and port are told.
+    pub fn new(name: &str, port: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            port: port.to_owned(),
+            baud: 9_600,
+            framing: Framing::default(),
+            line: LineConfig::default(),
+            idle_gap: READ_TIMEOUT,
+            repeat_window: REPEAT_WINDOW,
+        }
+    }
 }
 
 /// A printer whose receipts are read in passing.

@@ -71,15 +71,16 @@ fn every_fixture(device: &str, decoder: impl Fn() -> Decoder) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(device);
-    let rules = CardRules::new(MEMBER_PREFIXES).unwrap();
+    let rules = CardRules::new(MEMBER_PREFIXES).expect("prefixes of digits");
     let mut cases = 0;
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(&folder).expect("a folder of fixtures") {
+        let path = entry.expect("a fixture").path();
         if path.extension().is_none_or(|extension| extension != "bin") {
             continue;
         }
-        let bytes = fs::read(&path).unwrap();
-        let expected = fs::read_to_string(path.with_extension("expected")).unwrap();
+        let bytes = fs::read(&path).expect("a readable fixture");
+        let expected =
+            fs::read_to_string(path.with_extension("expected")).expect("what is expected");
         for chunk_bytes in [1, 2, 3, 7, 64, bytes.len()] {
             assert_eq!(
                 read(decoder(), &bytes, chunk_bytes, &rules),

@@ -245,7 +245,7 @@ fn device(status: DeviceStatus) -> DeviceView {
         kind: status.kind.as_str(),
         state: status.state.as_str(),
         since: status.since.to_rfc3339_opts(SecondsFormat::Secs, true),
-        fault: status.state.fault().map(str::to_owned),
+        fault: status.fault().map(str::to_owned),
         name: status.name,
         endpoint: status.endpoint,
         last_error: status.last_error,

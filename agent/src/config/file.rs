@@ -84,6 +84,12 @@ pub(super) struct Scanner {
     pub(super) port: Option<String>,
     pub(super) baud: Option<i64>,
     pub(super) framing: Option<String>,
+    pub(super) suffix: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) stx_etx: Option<bool>,
+    pub(super) code_id: Option<bool>,
+    pub(super) idle_gap_ms: Option<i64>,
+    pub(super) repeat_window_ms: Option<i64>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

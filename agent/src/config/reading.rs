@@ -1,5 +1,7 @@
 //! From texts and numbers to settings that can be used, collecting every fault on the way.
 
+mod scanner;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,18 +14,13 @@ use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
 
 use super::place::{Fault, Places};
 use super::{
-    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, FlowControl, Framing,
-    JournalConfig, JournalFormat, OutboxSettings, PosConfig, PosSide, PrinterTarget,
-    ReceiptTapConfig, ScannerConfig, StoreConfig, TillConfig, UplinkSettings, file,
+    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, FlowControl, JournalConfig,
+    JournalFormat, OutboxSettings, PosConfig, PosSide, PrinterTarget, ReceiptTapConfig,
+    StoreConfig, TillConfig, UplinkSettings, file,
 };
 
 /// Longest name of a device, in bytes: it stands in every event of that device.
 const DEVICE_NAME_BYTES_MAX: usize = 64;
-/// Speeds that serial scanners are sold with.
-const BAUD_RATES: [u32; 9] = [
-    1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400,
-];
-
 pub(super) fn read(text: &str) -> Result<Config, Vec<Fault>> {
     let places = Places::of(text);
     let mut faults = places.syntax_faults();
@@ -224,38 +221,6 @@ impl Reader<'_, '_> {
                 cap: Duration::from_millis(cap),
             },
         }
-    }
-
-    fn scanner(&mut self, n: usize, scanner: file::Scanner) -> Option<ScannerConfig> {
-        let at = |name| At("scanner", Some(n), name);
-        let name = self.device_name(scanner.name, at("name"));
-        let port = self.needed(scanner.port, at("port"), "the scanner's device file");
-        let baud = match scanner.baud {
-            None => Some(9_600),
-            Some(baud) => match u32::try_from(baud) {
-                Ok(baud) if BAUD_RATES.contains(&baud) => Some(baud),
-                Ok(_) | Err(_) => {
-                    let known = BAUD_RATES.map(|rate| rate.to_string()).join(", ");
-                    self.fault(
-                        at("baud"),
-                        format!("baud {baud} cannot be used: write one of {known}"),
-                    );
-                    None
-                }
-            },
-        };
-        let framing = self.choice(
-            scanner.framing,
-            at("framing"),
-            Some("line"),
-            &[("line", Framing::Line)],
-        );
-        Some(ScannerConfig {
-            name: name?,
-            port: port?,
-            baud: baud?,
-            framing: framing?,
-        })
     }
 
     fn receipt_tap(&mut self, n: usize, tap: file::ReceiptTap) -> Option<ReceiptTapConfig> {

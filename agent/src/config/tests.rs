@@ -176,3 +176,33 @@ fn a_dialect_that_is_not_read_yet_is_a_fault_and_not_another_dialect() {
     assert_eq!(found[0].0, 5, "{found:?}");
     assert!(found[0].1.contains("escpos"), "{found:?}");
 }
+
+#[test]
+fn a_scanners_framing_and_line_are_read() {
+    let text = "[[scanner]]\nname = \"a\"\nport = \"/dev/x\"\nsuffix = \"crlf\"\nprefix = \"\\u0001#\"\n\
+                stx_etx = false\ncode_id = true\nidle_gap_ms = 50\nrepeat_window_ms = 0\n\
+                [[scanner]]\nname = \"b\"\nport = \"/dev/y\"\nframing = \"ssi\"\n\
+                [[scanner]]\nname = \"c\"\nport = \"/dev/z\"\nframing = \"honeywell\"\n";
+    let scanners = Config::parse(text).unwrap().scanners;
+    let line = &scanners[0].line;
+    assert_eq!(line.prefix, b"\x01#");
+    assert!(line.code_id && !line.stx_etx);
+    assert!(line.suffixes.cr && line.suffixes.lf && !line.suffixes.tab);
+    assert_eq!(scanners[0].idle_gap.as_millis(), 50);
+    assert_eq!(scanners[0].repeat_window.as_millis(), 0);
+    assert_eq!(scanners[1].framing, Framing::Ssi);
+    assert_eq!(scanners[1].idle_gap.as_millis(), 200);
+    assert_eq!(scanners[2].framing, Framing::Honeywell);
+}
+
+#[test]
+fn settings_that_a_framing_does_not_read_and_values_out_of_range_are_told_with_their_line() {
+    let found = faults(
+        "[[scanner]]\nname = \"a\"\nport = \"/dev/x\"\nframing = \"ssi\"\nsuffix = \"cr\"\n\
+         [[scanner]]\nname = \"b\"\nport = \"/dev/y\"\nsuffix = \"eot\"\nidle_gap_ms = 5\n\
+         repeat_window_ms = 60000\nprefix = \"\\r\"\n",
+    );
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [5, 9, 10, 11, 12], "{found:#?}");
+    assert!(found[0].1.contains("framing = \"line\" alone"), "{found:?}");
+}

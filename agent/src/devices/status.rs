@@ -31,7 +31,7 @@ pub struct Clocks {
 /// What sort of device a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceKind {
-    /// A serial scanner.
+    /// A scanner.
     Scanner,
     /// A proxy before a receipt printer.
     ReceiptTap,
@@ -133,8 +133,17 @@ pub struct DeviceStatus {
     pub since: DateTime<Utc>,
     /// What it has done.
     pub counts: DeviceCounts,
+    /// What is wrong although the port works, as long as it is.
+    pub warning: Option<String>,
     /// The last fault, also when it is over.
     pub last_error: Option<String>,
+}
+
+impl DeviceStatus {
+    /// Returns why the device does not work, or not as it should, if so.
+    pub fn fault(&self) -> Option<&str> {
+        self.state.fault().or(self.warning.as_deref())
+    }
 }
 
 /// Shows one device's state; written by its task alone.
@@ -154,6 +163,7 @@ impl Lamp {
             state: PortState::Starting,
             since: now(),
             counts: DeviceCounts::default(),
+            warning: None,
             last_error: None,
         };
         Self {
@@ -193,6 +203,20 @@ impl Lamp {
             if status.last_error.as_ref() != Some(&error) {
                 tracing::warn!(device = status.name, kind = status.kind.as_str(), "{error}");
                 status.last_error = Some(error);
+            }
+            false
+        });
+    }
+
+    /// Shows what is wrong although the port works, or that it is no longer.
+    pub(crate) fn warn(&self, warning: Option<String>) {
+        self.status.send_if_modified(|status| {
+            if status.warning != warning {
+                if let Some(text) = &warning {
+                    tracing::warn!(device = status.name, kind = status.kind.as_str(), "{text}");
+                    status.last_error = Some(text.clone());
+                }
+                status.warning = warning;
             }
             false
         });
