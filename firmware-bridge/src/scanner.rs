@@ -5,6 +5,7 @@
 //! | `line` | [`line::LineFramer`] | text with a suffix, or between STX and ETX |
 //! | `ssi` | [`ssi::SsiDecoder`] | Zebra's packets, each answered |
 //! | `honeywell` | [`honeywell::HoneywellDecoder`] | Honeywell's packets |
+//! | `hid-pos` | [`hid_pos::HidPosDecoder`] | a HID device's reports |
 //!
 //! [`Decoder`] is any of them. [`crate::code::classify`] says what a frame means, [`dedup::Dedup`]
 //! tells a second read of the same code from a second scan, and [`garble::Garble`] notices a line
@@ -22,6 +23,7 @@
 pub mod dedup;
 mod frame;
 pub mod garble;
+pub mod hid_pos;
 pub mod honeywell;
 pub mod line;
 pub mod ssi;
@@ -31,6 +33,7 @@ use std::str::FromStr;
 pub use dedup::Dedup;
 pub use frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
 pub use garble::Garble;
+pub use hid_pos::HidPosDecoder;
 pub use honeywell::HoneywellDecoder;
 pub use line::{LineConfig, LineFramer};
 pub use ssi::SsiDecoder;
@@ -45,6 +48,8 @@ pub enum Framing {
     Ssi,
     /// Honeywell's packets: `honeywell`.
     Honeywell,
+    /// A HID device's reports: `hid-pos`.
+    HidPos,
 }
 
 /// A framing that nobody knows.
@@ -70,7 +75,7 @@ impl FromStr for Framing {
 
 impl Framing {
     /// Every framing.
-    pub const ALL: [Self; 3] = [Self::Line, Self::Ssi, Self::Honeywell];
+    pub const ALL: [Self; 4] = [Self::Line, Self::Ssi, Self::Honeywell, Self::HidPos];
 
     /// Returns the name as the configuration writes it.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +83,7 @@ impl Framing {
             Self::Line => "line",
             Self::Ssi => "ssi",
             Self::Honeywell => "honeywell",
+            Self::HidPos => "hid-pos",
         }
     }
 
@@ -96,6 +102,8 @@ pub enum Decoder {
     Ssi(SsiDecoder),
     /// Honeywell's packets.
     Honeywell(HoneywellDecoder),
+    /// A HID device's reports.
+    HidPos(HidPosDecoder),
 }
 
 impl Decoder {
@@ -105,6 +113,7 @@ impl Decoder {
             Framing::Line => Self::Line(LineFramer::new(line)),
             Framing::Ssi => Self::Ssi(SsiDecoder::new()),
             Framing::Honeywell => Self::Honeywell(HoneywellDecoder::new()),
+            Framing::HidPos => Self::HidPos(HidPosDecoder::new()),
         }
     }
 
@@ -114,6 +123,7 @@ impl Decoder {
             Self::Line(framer) => Reading::of(framer.feed(bytes)),
             Self::Ssi(decoder) => decoder.feed(bytes),
             Self::Honeywell(decoder) => decoder.feed(bytes),
+            Self::HidPos(decoder) => decoder.feed(bytes),
         }
     }
 
@@ -123,6 +133,7 @@ impl Decoder {
             Self::Line(framer) => Reading::of(framer.handle_idle()),
             Self::Ssi(decoder) => decoder.handle_idle(),
             Self::Honeywell(decoder) => decoder.handle_idle(),
+            Self::HidPos(decoder) => decoder.handle_idle(),
         }
     }
 
@@ -132,6 +143,7 @@ impl Decoder {
             Self::Line(framer) => framer.reset(),
             Self::Ssi(decoder) => decoder.reset(),
             Self::Honeywell(decoder) => decoder.reset(),
+            Self::HidPos(decoder) => decoder.reset(),
         }
     }
 
@@ -141,6 +153,7 @@ impl Decoder {
             Self::Line(framer) => framer.counters(),
             Self::Ssi(decoder) => decoder.counters(),
             Self::Honeywell(decoder) => decoder.counters(),
+            Self::HidPos(decoder) => decoder.counters(),
         }
     }
 }

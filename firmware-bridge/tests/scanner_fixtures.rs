@@ -112,3 +112,10 @@ fn every_honeywell_packet_is_read_as_expected_in_any_chunks() {
         Decoder::new(Framing::Honeywell, LineConfig::default())
     });
 }
+
+#[test]
+fn every_hid_report_is_read_as_expected_in_any_chunks() {
+    every_fixture("hid_pos", || {
+        Decoder::new(Framing::HidPos, LineConfig::default())
+    });
+}
