@@ -6,6 +6,7 @@
 //! | `ssi` | [`ssi::SsiDecoder`] | Zebra's packets, each answered |
 //! | `honeywell` | [`honeywell::HoneywellDecoder`] | Honeywell's packets |
 //! | `hid-pos` | [`hid_pos::HidPosDecoder`] | a HID device's reports |
+//! | `keyboard` | [`keyboard::KeyboardDecoder`] | the kernel's records of keys |
 //!
 //! [`Decoder`] is any of them. [`crate::code::classify`] says what a frame means, [`dedup::Dedup`]
 //! tells a second read of the same code from a second scan, and [`garble::Garble`] notices a line
@@ -25,16 +26,19 @@ mod frame;
 pub mod garble;
 pub mod hid_pos;
 pub mod honeywell;
+pub mod keyboard;
 pub mod line;
 pub mod ssi;
 
 use std::str::FromStr;
+use std::time::Duration;
 
 pub use dedup::Dedup;
 pub use frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
 pub use garble::Garble;
 pub use hid_pos::HidPosDecoder;
 pub use honeywell::HoneywellDecoder;
+pub use keyboard::{KeyboardConfig, KeyboardDecoder, Layout};
 pub use line::{LineConfig, LineFramer};
 pub use ssi::SsiDecoder;
 
@@ -50,6 +54,8 @@ pub enum Framing {
     Honeywell,
     /// A HID device's reports: `hid-pos`.
     HidPos,
+    /// Keys, as of a keyboard: `keyboard`.
+    Keyboard,
 }
 
 /// A framing that nobody knows.
@@ -75,7 +81,13 @@ impl FromStr for Framing {
 
 impl Framing {
     /// Every framing.
-    pub const ALL: [Self; 4] = [Self::Line, Self::Ssi, Self::Honeywell, Self::HidPos];
+    pub const ALL: [Self; 5] = [
+        Self::Line,
+        Self::Ssi,
+        Self::Honeywell,
+        Self::HidPos,
+        Self::Keyboard,
+    ];
 
     /// Returns the name as the configuration writes it.
     pub fn as_str(self) -> &'static str {
@@ -84,12 +96,38 @@ impl Framing {
             Self::Ssi => "ssi",
             Self::Honeywell => "honeywell",
             Self::HidPos => "hid-pos",
+            Self::Keyboard => "keyboard",
         }
     }
 
     /// Returns all names, for people.
     pub fn names() -> String {
         Self::ALL.map(Self::as_str).join(", ")
+    }
+}
+
+/// What a scanner sends. What its framing does not have is not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecoderConfig {
+    /// How it marks its scans.
+    pub framing: Framing,
+    /// What a line looks like; of keys: suffixes, prefix and code id.
+    pub line: LineConfig,
+    /// Which keyboard it plays.
+    pub layout: Layout,
+    /// The longest pause between two of its keys.
+    pub key_gap: Duration,
+}
+
+impl DecoderConfig {
+    /// The defaults of a framing.
+    pub fn of(framing: Framing) -> Self {
+        Self {
+            framing,
+            line: LineConfig::default(),
+            layout: Layout::default(),
+            key_gap: keyboard::KEY_GAP,
+        }
     }
 }
 
@@ -104,16 +142,29 @@ pub enum Decoder {
     Honeywell(HoneywellDecoder),
     /// A HID device's reports.
     HidPos(HidPosDecoder),
+    /// The keys of a keyboard.
+    Keyboard(KeyboardDecoder),
 }
 
 impl Decoder {
-    /// Makes a decoder with nothing in it; `line` is asked for that framing alone.
-    pub fn new(framing: Framing, line: LineConfig) -> Self {
+    /// Makes a decoder with nothing in it.
+    pub fn new(config: DecoderConfig) -> Self {
+        let DecoderConfig {
+            framing,
+            line,
+            layout,
+            key_gap,
+        } = config;
         match framing {
             Framing::Line => Self::Line(LineFramer::new(line)),
             Framing::Ssi => Self::Ssi(SsiDecoder::new()),
             Framing::Honeywell => Self::Honeywell(HoneywellDecoder::new()),
             Framing::HidPos => Self::HidPos(HidPosDecoder::new()),
+            Framing::Keyboard => Self::Keyboard(KeyboardDecoder::new(KeyboardConfig {
+                layout,
+                key_gap,
+                line,
+            })),
         }
     }
 
@@ -124,6 +175,7 @@ impl Decoder {
             Self::Ssi(decoder) => decoder.feed(bytes),
             Self::Honeywell(decoder) => decoder.feed(bytes),
             Self::HidPos(decoder) => decoder.feed(bytes),
+            Self::Keyboard(decoder) => decoder.feed(bytes),
         }
     }
 
@@ -134,6 +186,7 @@ impl Decoder {
             Self::Ssi(decoder) => decoder.handle_idle(),
             Self::Honeywell(decoder) => decoder.handle_idle(),
             Self::HidPos(decoder) => decoder.handle_idle(),
+            Self::Keyboard(decoder) => decoder.handle_idle(),
         }
     }
 
@@ -144,6 +197,7 @@ impl Decoder {
             Self::Ssi(decoder) => decoder.reset(),
             Self::Honeywell(decoder) => decoder.reset(),
             Self::HidPos(decoder) => decoder.reset(),
+            Self::Keyboard(decoder) => decoder.reset(),
         }
     }
 
@@ -154,6 +208,7 @@ impl Decoder {
             Self::Ssi(decoder) => decoder.counters(),
             Self::Honeywell(decoder) => decoder.counters(),
             Self::HidPos(decoder) => decoder.counters(),
+            Self::Keyboard(decoder) => decoder.counters(),
         }
     }
 }
@@ -168,6 +223,9 @@ mod tests {
             assert_eq!(framing.as_str().parse(), Ok(framing));
         }
         let error = "lines".parse::<Framing>().unwrap_err().to_string();
-        assert!(error.contains("line, ssi, honeywell"), "{error}");
+        assert!(
+            error.contains("line, ssi, honeywell, hid-pos, keyboard"),
+            "{error}"
+        );
     }
 }

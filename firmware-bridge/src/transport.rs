@@ -1,5 +1,7 @@
 //! Ports of the machine: the only part of this crate that does I/O, behind features.
 
+#[cfg(feature = "evdev")]
+pub mod evdev;
 #[cfg(all(target_os = "linux", any(feature = "hidraw", feature = "evdev")))]
 mod file;
 #[cfg(feature = "hidraw")]

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use tillbind_firmware_bridge::scanner::{Decoder, Framing, LineConfig};
+use tillbind_firmware_bridge::scanner::{Decoder, DecoderConfig, Framing};
 use tillbind_firmware_bridge::transport::hidraw::watch;
 use tillbind_firmware_bridge::transport::{PortEvent, READ_TIMEOUT};
 
@@ -72,7 +72,7 @@ impl Watch {
 
     /// Decodes what comes up to the next silence.
     fn scans(&self) -> Vec<Vec<u8>> {
-        let mut decoder = Decoder::new(Framing::HidPos, LineConfig::default());
+        let mut decoder = Decoder::new(DecoderConfig::of(Framing::HidPos));
         let mut scans = Vec::new();
         loop {
             match self.next() {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use tillbind_firmware_bridge::code::{CardRules, Code};
-use tillbind_firmware_bridge::scanner::{Decoder, Framing, LineConfig, Reading};
+use tillbind_firmware_bridge::scanner::{Decoder, DecoderConfig, Framing, Layout, Reading};
 
 const MEMBER_PREFIXES: [&str; 2] = ["627598", "29"];
 
@@ -96,26 +96,38 @@ fn every_fixture(device: &str, decoder: impl Fn() -> Decoder) {
 
 #[test]
 fn every_line_is_read_as_expected_in_any_chunks() {
-    every_fixture("scanner", || {
-        Decoder::new(Framing::Line, LineConfig::default())
-    });
+    every_fixture("scanner", || Decoder::new(DecoderConfig::of(Framing::Line)));
 }
 
 #[test]
 fn every_ssi_packet_is_read_and_answered_as_expected_in_any_chunks() {
-    every_fixture("ssi", || Decoder::new(Framing::Ssi, LineConfig::default()));
+    every_fixture("ssi", || Decoder::new(DecoderConfig::of(Framing::Ssi)));
 }
 
 #[test]
 fn every_honeywell_packet_is_read_as_expected_in_any_chunks() {
     every_fixture("honeywell", || {
-        Decoder::new(Framing::Honeywell, LineConfig::default())
+        Decoder::new(DecoderConfig::of(Framing::Honeywell))
     });
 }
 
 #[test]
 fn every_hid_report_is_read_as_expected_in_any_chunks() {
     every_fixture("hid_pos", || {
-        Decoder::new(Framing::HidPos, LineConfig::default())
+        Decoder::new(DecoderConfig::of(Framing::HidPos))
     });
+}
+
+/// Recorded on a machine of 64 bits, low byte first, as `/dev/input/event…` gives them there.
+#[cfg(all(target_pointer_width = "64", target_endian = "little"))]
+#[test]
+fn every_key_is_read_as_expected_in_any_chunks() {
+    for layout in Layout::ALL {
+        every_fixture(&format!("keyboard_{}", layout.as_str()), || {
+            Decoder::new(DecoderConfig {
+                layout,
+                ..DecoderConfig::of(Framing::Keyboard)
+            })
+        });
+    }
 }

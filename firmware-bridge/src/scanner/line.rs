@@ -56,6 +56,17 @@ impl Default for LineConfig {
     }
 }
 
+impl LineConfig {
+    /// Takes prefix and code id off a scan, where they stand.
+    pub(super) fn strip<'a>(&self, whole: &'a [u8]) -> &'a [u8] {
+        let data = whole.strip_prefix(self.prefix.as_slice()).unwrap_or(whole);
+        match data {
+            [id, rest @ ..] if self.code_id && id.is_ascii_alphabetic() => rest,
+            _ => data,
+        }
+    }
+}
+
 /// Cuts frames out of a scanner's bytes; the same frames whatever the chunks.
 pub struct LineFramer {
     config: LineConfig,
@@ -149,21 +160,10 @@ impl LineFramer {
 
     fn finish(&mut self) -> Option<Frame> {
         self.discarding = false;
-        let frame = Frame::of(self.without_prefix());
+        let frame = Frame::of(self.config.strip(&self.buffer));
         self.clear_buffer();
         self.counters.frames += u64::from(frame.is_some());
         frame
-    }
-
-    fn without_prefix(&self) -> &[u8] {
-        let whole = self.buffer.as_slice();
-        let data = whole
-            .strip_prefix(self.config.prefix.as_slice())
-            .unwrap_or(whole);
-        match data {
-            [id, rest @ ..] if self.config.code_id && id.is_ascii_alphabetic() => rest,
-            _ => data,
-        }
     }
 
     fn skip_buffer(&mut self) {
