@@ -15,8 +15,9 @@ use std::time::Duration;
 use crate::outbox::{BACKLOG_BYTES_MAX_DEFAULT, DISK_PERCENT_MAX_DEFAULT};
 use tillbind_firmware_bridge::money::Currency;
 pub use tillbind_firmware_bridge::scanner::Framing;
-use tillbind_firmware_bridge::scanner::LineConfig;
 use tillbind_firmware_bridge::scanner::dedup::REPEAT_WINDOW;
+use tillbind_firmware_bridge::scanner::keyboard::KEY_GAP;
+use tillbind_firmware_bridge::scanner::{Layout, LineConfig};
 use tillbind_firmware_bridge::transport::serial::READ_TIMEOUT;
 use tillbind_protocol::backoff::BackoffConfig;
 use tillbind_protocol::ids::{StoreId, WorkstationId};
@@ -165,28 +166,35 @@ pub struct ScannerConfig {
     pub name: String,
     /// Device file; a stable `/dev/serial/by-id/…` name survives a replug.
     pub port: String,
-    /// Bits per second.
+    /// Bits per second, of a serial scanner.
     pub baud: u32,
     /// How one code is told from the next.
     pub framing: Framing,
     /// What plain text looks like.
     pub line: LineConfig,
-    /// After so long a silence what came is a whole scan.
+    /// The keyboard that a scanner plays.
+    pub layout: Layout,
+    /// After so long a silence what came is a whole scan; of a keyboard: the longest pause between
+    /// two keys of one scan.
     pub idle_gap: Duration,
     /// So long the same code is taken for a repeat of itself.
     pub repeat_window: Duration,
 }
 
 impl ScannerConfig {
-    /// Makes the settings of a scanner of which only name and port are told.
-    pub fn new(name: &str, port: &str) -> Self {
+    /// Makes the settings of a scanner of which only name, port and framing are told.
+    pub fn new(name: &str, port: &str, framing: Framing) -> Self {
         Self {
             name: name.to_owned(),
             port: port.to_owned(),
             baud: 9_600,
-            framing: Framing::default(),
+            framing,
             line: LineConfig::default(),
-            idle_gap: READ_TIMEOUT,
+            layout: Layout::default(),
+            idle_gap: match framing {
+                Framing::Line | Framing::Ssi | Framing::Honeywell | Framing::HidPos => READ_TIMEOUT,
+                Framing::Keyboard => KEY_GAP,
+            },
             repeat_window: REPEAT_WINDOW,
         }
     }

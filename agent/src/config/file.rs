@@ -88,6 +88,7 @@ pub(super) struct Scanner {
     pub(super) prefix: Option<String>,
     pub(super) stx_etx: Option<bool>,
     pub(super) code_id: Option<bool>,
+    pub(super) layout: Option<String>,
     pub(super) idle_gap_ms: Option<i64>,
     pub(super) repeat_window_ms: Option<i64>,
 }

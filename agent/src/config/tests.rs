@@ -1,4 +1,5 @@
 use super::*;
+use tillbind_firmware_bridge::scanner::Layout;
 
 fn faults(text: &str) -> Vec<(usize, String)> {
     Config::parse(text)
@@ -196,6 +197,27 @@ fn a_scanners_framing_and_line_are_read() {
 }
 
 #[test]
+fn scanners_that_are_no_serial_ports_have_settings_of_their_own() {
+    let text = "[[scanner]]\nname = \"a\"\nport = \"/dev/hidraw0\"\nframing = \"hid-pos\"\n\
+                [[scanner]]\nname = \"b\"\nport = \"/dev/input/by-id/x-event-kbd\"\n\
+                framing = \"keyboard\"\nlayout = \"de\"\nsuffix = \"none\"\n";
+    let scanners = Config::parse(text).unwrap().scanners;
+    assert_eq!(scanners[0].framing, Framing::HidPos);
+    assert_eq!(scanners[1].layout, Layout::De);
+    // What a scanner types comes faster than any line is read.
+    assert_eq!(scanners[1].idle_gap.as_millis(), 60);
+
+    let found = faults(
+        "[[scanner]]\nname = \"a\"\nport = \"/dev/hidraw0\"\nframing = \"hid-pos\"\nbaud = 9600\n\
+         [[scanner]]\nname = \"b\"\nport = \"/dev/x\"\nlayout = \"us\"\n\
+         [[scanner]]\nname = \"c\"\nport = \"/dev/y\"\nframing = \"keyboard\"\nlayout = \"dvorak\"\n",
+    );
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [5, 9, 14], "{found:#?}");
+    assert!(found[2].1.contains("us, uk, de, fr, es, it"), "{found:?}");
+}
+
+#[test]
 fn settings_that_a_framing_does_not_read_and_values_out_of_range_are_told_with_their_line() {
     let found = faults(
         "[[scanner]]\nname = \"a\"\nport = \"/dev/x\"\nframing = \"ssi\"\nsuffix = \"cr\"\n\
@@ -204,5 +226,8 @@ fn settings_that_a_framing_does_not_read_and_values_out_of_range_are_told_with_t
     );
     let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [5, 9, 10, 11, 12], "{found:#?}");
-    assert!(found[0].1.contains("framing = \"line\" alone"), "{found:?}");
+    assert!(
+        found[0].1.contains("framing = \"line\" or \"keyboard\""),
+        "{found:?}"
+    );
 }

@@ -10,12 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tillbind_firmware_bridge::code::CardRules;
 use tillbind_firmware_bridge::scanner::{
-    Counters, Decoder, Dedup, Frame, Framing, Garble, Reading,
+    Counters, Decoder, DecoderConfig, Dedup, Frame, Framing, Garble, Reading,
 };
-use tillbind_firmware_bridge::transport::serial::{self, PortEvent, SerialConfig};
+use tillbind_firmware_bridge::transport::serial::SerialConfig;
+use tillbind_firmware_bridge::transport::{PortEvent, evdev, hidraw, serial};
 use tokio::sync::{mpsc, watch};
 
 use super::DeviceEvent;
@@ -36,7 +38,12 @@ pub(super) fn start(
         name: config.name.clone(),
         framing: config.framing,
         baud: config.baud,
-        decoder: Decoder::new(config.framing, config.line.clone()),
+        decoder: Decoder::new(DecoderConfig {
+            framing: config.framing,
+            line: config.line.clone(),
+            layout: config.layout,
+            key_gap: config.idle_gap,
+        }),
         dedup: Dedup::new(config.repeat_window),
         garble: Garble::default(),
         told: Counters::default(),
@@ -46,11 +53,7 @@ pub(super) fn start(
         elapsed: Arc::clone(&clocks.elapsed),
         lamp: lamp.clone(),
     };
-    let port = SerialConfig {
-        path: PathBuf::from(&config.port),
-        baud: config.baud,
-    };
-    let idle_gap = config.idle_gap;
+    let port = Port::of(config);
     let ends = Arc::new(AtomicBool::new(false));
     tokio::spawn({
         let ends = Arc::clone(&ends);
@@ -63,14 +66,55 @@ pub(super) fn start(
     let started = thread::Builder::new()
         .name(format!("scan {}", config.name))
         .spawn(move || {
-            serial::converse(&port, idle_gap, &ends, |event, answer| {
-                scanner.handle(event, answer)
-            });
+            port.serve(&ends, &mut scanner);
             drop(alive);
         });
     if let Err(error) = started {
         let reason = format!("the scanner cannot start ({error}): free memory, restart the agent");
         lamp.show(PortState::Unopenable { reason });
+    }
+}
+
+/// Where a scanner's bytes come from.
+struct Port {
+    framing: Framing,
+    serial: SerialConfig,
+    idle_gap: Duration,
+}
+
+impl Port {
+    fn of(config: &ScannerConfig) -> Self {
+        Self {
+            framing: config.framing,
+            serial: SerialConfig {
+                path: PathBuf::from(&config.port),
+                baud: config.baud,
+            },
+            idle_gap: config.idle_gap,
+        }
+    }
+
+    /// Serves the scanner until `ends` is set or nobody listens any more.
+    fn serve(&self, ends: &AtomicBool, scanner: &mut Scanner) {
+        let (path, gap) = (&self.serial.path, self.idle_gap);
+        match self.framing {
+            Framing::Line | Framing::Ssi | Framing::Honeywell => {
+                serial::converse(&self.serial, gap, ends, |event, answer| {
+                    scanner.handle(event, answer)
+                });
+            }
+            // Of these two the decoders answer nothing.
+            Framing::HidPos => {
+                hidraw::watch(path, gap, ends, |event| {
+                    scanner.handle(event, &mut Vec::new())
+                });
+            }
+            Framing::Keyboard => {
+                evdev::watch(path, gap, ends, |event| {
+                    scanner.handle(event, &mut Vec::new())
+                });
+            }
+        }
     }
 }
 
@@ -152,6 +196,13 @@ impl Scanner {
         let seen = self.decoder.counters();
         let skipped = seen.skipped_bytes - self.told.skipped_bytes;
         self.lamp.count(|counts| counts.skipped_bytes += skipped);
+        if seen.unreadable > self.told.unreadable {
+            self.lamp.note_error(
+                "a scan had a key that means nothing on this layout: write the layout that the scanner is \
+                 set to, or set the scanner to that layout"
+                    .to_owned(),
+            );
+        }
         if seen.given_up > self.told.given_up {
             self.lamp.note_error(
                 "a scan came damaged and no resend came whole: scan again; if it happens often, \
@@ -167,27 +218,33 @@ impl Scanner {
         let packets = self.decoder.counters().packets;
         let came = packets > self.packets_before_burst;
         self.packets_before_burst = packets;
-        self.garble.end_burst(match self.framing {
-            Framing::Line => None,
-            Framing::Ssi | Framing::Honeywell => Some(came),
-        });
+        match self.framing {
+            Framing::Line => self.garble.end_burst(None),
+            Framing::Ssi | Framing::Honeywell | Framing::HidPos => {
+                self.garble.end_burst(Some(came));
+            }
+            // The kernel's records are whole, or there are none.
+            Framing::Keyboard => return,
+        }
         let warning = self.garble.is_garbled().then(|| self.garbled());
         self.lamp.warn(warning);
     }
 
     /// Says what may be wrong with a line whose bytes make no sense.
     fn garbled(&self) -> String {
-        let baud = self.baud;
+        let (name, baud) = (self.framing.as_str(), self.baud);
         match self.framing {
-            Framing::Line => format!(
-                "bytes that are no text: the baud rate may be wrong ({baud} set); set what the scanner \
-                 is set to"
+            Framing::Line | Framing::Keyboard => format!(
+                "bytes that are no text: the baud rate may be wrong ({baud} set); write the one that \
+                 the scanner is set to"
             ),
             Framing::Ssi | Framing::Honeywell => format!(
-                "bytes that are no {} packets: the baud rate may be wrong ({baud} set), or the scanner \
-                 is set to plain text, which is framing = \"line\"",
-                self.framing.as_str()
+                "bytes that are no {name} packets: the baud rate may be wrong ({baud} set), or the \
+                 scanner is set to plain text, which is framing = \"line\""
             ),
+            Framing::HidPos => "reports that hold no scan: set the scanner to HID POS by its \
+                                manual, or name another of its hidraw devices"
+                .to_owned(),
         }
     }
 }

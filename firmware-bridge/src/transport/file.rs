@@ -56,15 +56,15 @@ impl<F> Write for Polled<F> {
 
 /// Says why a device file cannot be opened, and what to do.
 pub(super) fn cannot_open(path: &std::path::Path, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        io::ErrorKind::NotFound => "plug the device in, or correct its port",
-        io::ErrorKind::PermissionDenied => {
-            "give the agent's user the right to read it, by a udev rule best"
-        }
-        io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => {
-            "stop the other program that has it for itself"
-        }
-        _ => "unplug the device and plug it in again",
+    let is_one_of = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
+    let advice = if is_one_of(&[io::ErrorKind::NotFound]) {
+        "plug the device in, or correct its port"
+    } else if is_one_of(&[io::ErrorKind::PermissionDenied]) {
+        "give the agent's user the right to read it, by a udev rule best"
+    } else if is_one_of(&[io::ErrorKind::ResourceBusy, io::ErrorKind::WouldBlock]) {
+        "stop the other program that has it for itself"
+    } else {
+        "unplug the device and plug it in again"
     };
     format!("cannot open {} ({error}): {advice}", path.display())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tillbind_firmware_bridge::scanner::line::Suffixes;
-use tillbind_firmware_bridge::scanner::{Framing, LineConfig};
+use tillbind_firmware_bridge::scanner::{Framing, Layout, LineConfig};
 use tillbind_firmware_bridge::transport::serial::IDLE_GAP_MAX;
 
 use super::super::{ScannerConfig, file};
@@ -56,24 +56,31 @@ impl Reader<'_, '_> {
         )?;
         self.refuse_settings_of_others(framing, &scanner, &at);
         let line = self.line(&scanner, &at);
-        let mut default = ScannerConfig::new(&name?, &port?);
-        default.idle_gap = self.milliseconds(
+        let layouts = Layout::ALL.map(|layout| (layout.as_str(), layout));
+        let layout = self.choice(
+            scanner.layout.clone(),
+            at("layout"),
+            Some(Layout::default().as_str()),
+            &layouts,
+        );
+        let mut read = ScannerConfig::new(&name?, &port?, framing);
+        read.idle_gap = self.milliseconds(
             scanner.idle_gap_ms,
             at("idle_gap_ms"),
             IDLE_GAP_MS_LEAST..=ms(IDLE_GAP_MAX),
-            default.idle_gap,
+            read.idle_gap,
         );
-        default.repeat_window = self.milliseconds(
+        read.repeat_window = self.milliseconds(
             scanner.repeat_window_ms,
             at("repeat_window_ms"),
             0..=REPEAT_WINDOW_MS_MOST,
-            default.repeat_window,
+            read.repeat_window,
         );
         Some(ScannerConfig {
             baud: baud?,
-            framing,
             line: line?,
-            ..default
+            layout: layout?,
+            ..read
         })
     }
 
@@ -130,21 +137,30 @@ impl Reader<'_, '_> {
         scanner: &file::Scanner,
         at: &impl Fn(&'static str) -> At,
     ) {
-        let line_alone = [
-            ("suffix", scanner.suffix.is_some()),
-            ("prefix", scanner.prefix.is_some()),
-            ("stx_etx", scanner.stx_etx.is_some()),
-            ("code_id", scanner.code_id.is_some()),
+        const SERIAL: &[Framing] = &[Framing::Line, Framing::Ssi, Framing::Honeywell];
+        const TEXT: &[Framing] = &[Framing::Line, Framing::Keyboard];
+        let goes_with = [
+            ("baud", scanner.baud.is_some(), SERIAL),
+            ("suffix", scanner.suffix.is_some(), TEXT),
+            ("prefix", scanner.prefix.is_some(), TEXT),
+            ("code_id", scanner.code_id.is_some(), TEXT),
+            ("stx_etx", scanner.stx_etx.is_some(), &[Framing::Line]),
+            ("layout", scanner.layout.is_some(), &[Framing::Keyboard]),
         ];
-        let is_line = framing == Framing::Line;
-        for (setting, _) in line_alone
-            .into_iter()
-            .filter(|(_, is_set)| *is_set && !is_line)
-        {
+        for (setting, is_set, framings) in goes_with {
+            if !is_set || framings.contains(&framing) {
+                continue;
+            }
+            let names: Vec<String> = framings
+                .iter()
+                .map(|framing| format!("{:?}", framing.as_str()))
+                .collect();
             self.fault(
                 at(setting),
                 format!(
-                    "{setting} goes with framing = \"line\" alone: take it out, or the framing"
+                    "{setting} means nothing with framing = {:?}: take it out, or write framing = {}",
+                    framing.as_str(),
+                    names.join(" or ")
                 ),
             );
         }

@@ -43,7 +43,7 @@ impl Rig {
     fn start(ports: &[(&str, &Path)]) -> Self {
         let scanners: Vec<ScannerConfig> = ports
             .iter()
-            .map(|(name, port)| ScannerConfig::new(name, port.to_str().unwrap()))
+            .map(|(name, port)| ScannerConfig::new(name, port.to_str().unwrap(), Framing::Line))
             .collect();
         Self::start_with(&scanners)
     }
@@ -171,10 +171,11 @@ async fn a_zebra_scanner_is_acknowledged_and_asked_to_repeat_what_was_damaged() 
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("scanner");
     let mut scanner = plug(&link);
-    let mut rig = Rig::start_with(&[ScannerConfig {
-        framing: Framing::Ssi,
-        ..ScannerConfig::new("counter", link.to_str().unwrap())
-    }]);
+    let mut rig = Rig::start_with(&[ScannerConfig::new(
+        "counter",
+        link.to_str().unwrap(),
+        Framing::Ssi,
+    )]);
     assert_eq!(rig.port("counter").await, PortState::Open);
     let mut damaged = ssi_packet(0, b"TBC:AB12");
     damaged[7] ^= 0x04;
@@ -196,10 +197,11 @@ async fn a_honeywell_scanner_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("scanner");
     let mut scanner = plug(&link);
-    let mut rig = Rig::start_with(&[ScannerConfig {
-        framing: Framing::Honeywell,
-        ..ScannerConfig::new("counter", link.to_str().unwrap())
-    }]);
+    let mut rig = Rig::start_with(&[ScannerConfig::new(
+        "counter",
+        link.to_str().unwrap(),
+        Framing::Honeywell,
+    )]);
     assert_eq!(rig.port("counter").await, PortState::Open);
     let packet = b"\x16\xfe\x17\x00\x00\x00\rMSGGET0009sQ1\x1dTBC:AB12\r";
     scanner.write_all(packet).unwrap();
@@ -213,7 +215,7 @@ async fn a_wrong_baud_rate_is_noticed_and_forgotten_with_the_next_legible_scan()
     let mut scanner = plug(&link);
     let mut rig = Rig::start_with(&[ScannerConfig {
         idle_gap: Duration::from_millis(10),
-        ..ScannerConfig::new("counter", link.to_str().unwrap())
+        ..ScannerConfig::new("counter", link.to_str().unwrap(), Framing::Line)
     }]);
     assert_eq!(rig.port("counter").await, PortState::Open);
     let garbage = [0xf8, 0x80, 0xe6, 0x06, 0xfe, 0x98, 0x0d];
@@ -255,11 +257,45 @@ async fn the_settings_of_a_line_reach_its_framer() {
             ..LineConfig::default()
         },
         repeat_window: Duration::ZERO,
-        ..ScannerConfig::new("counter", link.to_str().unwrap())
+        ..ScannerConfig::new("counter", link.to_str().unwrap(), Framing::Line)
     }]);
     assert_eq!(rig.port("counter").await, PortState::Open);
     scanner.write_all(b"##jTBC:AB12\r##jTBC:AB12\r").unwrap();
     assert_eq!(rig.scan().await.1, "claim_code");
     // With no window the same code again is a scan again.
     assert_eq!(rig.scan().await.1, "claim_code");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hid_pos_scanner_is_read_by_its_reports() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hidraw0");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let mut scanner = File::options().read(true).write(true).open(&path).unwrap();
+    let port = path.to_str().unwrap();
+    let mut rig = Rig::start_with(&[ScannerConfig::new("counter", port, Framing::HidPos)]);
+    assert_eq!(rig.port("counter").await, PortState::Open);
+    let mut report = [0; 64];
+    report[..13].copy_from_slice(b"\x02\x08]Q1TBC:AB12");
+    scanner.write_all(&report).unwrap();
+    assert_eq!(rig.scan().await, ("counter".to_owned(), "claim_code"));
+    rig.stop.send_replace(true);
+    drop(rig.events);
+    within(rig.devices.stopped()).await;
+}
+
+#[tokio::test]
+async fn a_keyboard_that_is_none_is_told_with_what_to_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keyboard");
+    std::fs::write(&path, b"no keyboard").unwrap();
+    let port = path.to_str().unwrap();
+    let mut rig = Rig::start_with(&[ScannerConfig::new("counter", port, Framing::Keyboard)]);
+    let PortState::Unopenable { reason } = rig.port("counter").await else {
+        panic!("it is a file");
+    };
+    assert!(reason.contains("-event-kbd"), "{reason}");
 }
