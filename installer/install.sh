@@ -205,7 +205,8 @@ install_rules() {
     if [ -z "$ROOT" ] && command -v udevadm >/dev/null 2>&1; then
         run udevadm control --reload-rules ||
             note "udev did not take the rules: they count from the next boot"
-        run udevadm trigger --action=change --subsystem-match=tty --subsystem-match=usbmisc ||
+        run udevadm trigger --action=change --subsystem-match=tty --subsystem-match=usbmisc \
+            --subsystem-match=hidraw --subsystem-match=input ||
             note "plug scanners and printers out and in once"
     fi
 }

@@ -2,7 +2,8 @@
 //!
 //! Every decoder takes bytes and yields items: `feed(bytes)` in any chunking gives the same items,
 //! nothing panics, every buffer is bounded, and what had to be skipped is counted. A decoder owns no
-//! clock, socket, file or thread; the transports that do sit behind the feature `serial`.
+//! clock, socket, file or thread; the transports that do sit behind the features `serial`, `hidraw` and
+//! `evdev`.
 //!
 //! What this crate deliberately lacks: knowledge of members, of the outbox and of central. It knows
 //! no other crate of the workspace.

@@ -19,6 +19,7 @@
 //! letters alone.
 
 pub mod layout;
+mod modifier;
 pub mod record;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
 use super::line::{LineConfig, Suffixes};
 pub use layout::Layout;
 use layout::{Level, composed, keypad_digit, spacing};
+use modifier::{Held, control};
 pub use record::RECORD_BYTES;
 use record::Record;
 
@@ -76,46 +78,12 @@ enum Fault {
     Oversized,
 }
 
-/// The modifiers that are down.
-#[derive(Debug, Clone, Copy, Default)]
-struct Held {
-    shift: [bool; 2],
-    ctrl: [bool; 2],
-    alt: [bool; 2],
-    meta: [bool; 2],
-}
-
 const BACKSPACE: u16 = 14;
 const TAB: u16 = 15;
 const ENTER: u16 = 28;
 const CAPS_LOCK: u16 = 58;
 const NUM_LOCK: u16 = 69;
 const KEYPAD_ENTER: u16 = 96;
-
-impl Held {
-    /// Returns the place of a modifier's state; `None` for other keys.
-    fn of(&mut self, code: u16) -> Option<&mut bool> {
-        let [left_shift, right_shift] = &mut self.shift;
-        let [left_ctrl, right_ctrl] = &mut self.ctrl;
-        let [left_alt, right_alt] = &mut self.alt;
-        let [left_meta, right_meta] = &mut self.meta;
-        match code {
-            42 => Some(left_shift),
-            54 => Some(right_shift),
-            29 => Some(left_ctrl),
-            97 => Some(right_ctrl),
-            56 => Some(left_alt),
-            100 => Some(right_alt),
-            125 => Some(left_meta),
-            126 => Some(right_meta),
-            _ => None,
-        }
-    }
-
-    fn any(pair: [bool; 2]) -> bool {
-        pair.contains(&true)
-    }
-}
 
 /// The digits typed while Alt is down.
 #[derive(Debug, Clone, Copy, Default)]
@@ -486,17 +454,6 @@ impl KeyboardDecoder {
     fn clear_buffer(&mut self) {
         self.buffer.as_mut_slice().zeroize();
         self.buffer.clear();
-    }
-}
-
-/// Returns the control character that Ctrl makes of a character.
-fn control(character: char) -> Option<char> {
-    match character.to_ascii_uppercase() {
-        // On the way to a control character by a key without its sign: Ctrl and 6, Ctrl and -.
-        '6' => Some('\u{1e}'),
-        '-' => Some('\u{1f}'),
-        upper @ '@'..='_' => char::from_u32(u32::from(upper) & 0x1f),
-        _ => None,
     }
 }
 
