@@ -361,6 +361,11 @@ fn reset(pos: TcpStream) {
     }
 }
 
+/// Says whether the agent ends, or its owner is gone.
+fn is_over(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
 /// Waits until the agent ends; its owner being gone is an end as well.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);

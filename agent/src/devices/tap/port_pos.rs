@@ -23,7 +23,7 @@ use super::copy::{self, CopySource};
 use super::forward::{PAPER_BYTES, pass_answers, quiet_at_stop};
 use super::local_port::LocalPort;
 use super::printer::{LineSettings, Link};
-use super::{Tap, stopped};
+use super::{Tap, is_over, stopped};
 use crate::devices::status::PortState;
 
 /// The first pause before ports are opened again.
@@ -55,7 +55,7 @@ impl Tap {
         mut stop: watch::Receiver<bool>,
     ) {
         let mut delay = RETRY_MIN;
-        while !*stop.borrow() {
+        while !is_over(&stop) {
             let served = self.open_and_pass(&line, &mut stop).await;
             if served {
                 delay = RETRY_MIN;
@@ -116,7 +116,7 @@ impl Tap {
                 .await;
             match end {
                 End::Pos => {
-                    if !*stop.borrow() {
+                    if !is_over(stop) {
                         let reason = format!(
                             "the POS's port {shown} was lost: it is looked for until it is back"
                         );

@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 use super::copy;
 use super::forward::PAPER_BYTES;
 use super::printer::Link;
-use super::{Tap, stopped};
+use super::{Tap, is_over, stopped};
 use crate::devices::status::PortState;
 
 /// Pause between two looks into the directory.
@@ -74,7 +74,7 @@ impl Tap {
     ) {
         let mut seen: Vec<(Job, u32)> = Vec::new();
         let mut is_first = true;
-        while !*stop.borrow() {
+        while !is_over(&stop) {
             match beside(&dir, look).await {
                 Ok(jobs) => {
                     self.lamp.show(PortState::Listening {
@@ -110,7 +110,7 @@ impl Tap {
     /// Prints the jobs that are whole, until the printer does not take one.
     async fn print_whole(&self, dir: &Path, seen: &[(Job, u32)], stop: &mut watch::Receiver<bool>) {
         for (job, looks) in seen {
-            if *stop.borrow() {
+            if is_over(stop) {
                 return;
             }
             if *looks < WHOLE_LOOKS {
@@ -167,7 +167,7 @@ impl Tap {
             .await
             .unwrap_or_default()
         {
-            while !*stop.borrow() {
+            while !is_over(stop) {
                 let printed = match self.printer.connect().await {
                     Ok(link) => self.print_and_read(&path, link).await,
                     Err(error) => Err(Trouble::Printer(error.to_string())),

@@ -118,3 +118,18 @@ async fn links_empty_files_and_jobs_longer_than_any_receipt_are_not_printed() {
     let error = rig.devices.status()[0].last_error.clone();
     assert!(error.is_some_and(|error| error.contains("set aside")));
 }
+
+#[tokio::test]
+async fn a_tap_whose_owner_is_gone_ends_without_being_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = tap(dir.path(), PrinterTarget::Virtual).await;
+    let Rig {
+        devices,
+        mut events,
+        stop,
+        ..
+    } = rig;
+    drop(stop);
+    let told = async { while events.recv().await.is_some() {} };
+    within(async { tokio::join!(devices.stopped(), told) }).await;
+}
