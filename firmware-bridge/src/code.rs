@@ -73,8 +73,14 @@ pub enum UnknownReason {
     Gs1WithoutMember,
     /// GS1 data that are malformed.
     Gs1Malformed,
+    /// A coupon: EAN 05, 98, 99, or GS1 8110, 8112, 255. It is the till's to take.
+    Coupon,
     /// A magnetic stripe that no member prefix claims.
     UnlistedStripe,
+    /// A magnetic stripe that was not read whole.
+    StripeMisread,
+    /// A chip that makes up another number at each reading.
+    RandomUid,
 }
 
 impl UnknownReason {
@@ -87,7 +93,10 @@ impl UnknownReason {
             Self::RestrictedRange => "restricted_range",
             Self::Gs1WithoutMember => "gs1_without_member",
             Self::Gs1Malformed => "gs1_malformed",
+            Self::Coupon => "coupon",
             Self::UnlistedStripe => "unlisted_stripe",
+            Self::StripeMisread => "stripe_misread",
+            Self::RandomUid => "random_uid",
         }
     }
 }
@@ -104,6 +113,11 @@ impl fmt::Display for UnknownReason {
             }
             Self::Gs1WithoutMember => "a GS1 code that names no member (8018)",
             Self::Gs1Malformed => "a GS1 code that is not well formed",
+            Self::Coupon => "a coupon, no member card: scan it at the till",
+            Self::StripeMisread => "the magnetic stripe was not read whole: swipe again",
+            Self::RandomUid => {
+                "this chip shows another number at each reading and cannot serve as a member card"
+            }
             Self::UnlistedStripe => {
                 "a magnetic stripe of an unknown issuer; if it is a member card, add the beginning \
                  of its number to member_prefixes"
@@ -122,6 +136,65 @@ impl Code {
             Self::ClaimCode(_) => "claim_code",
             Self::Payment(_) => "payment_refused",
             Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// Says that by rule the number was something else as well, and what settled it.
+    pub fn ambiguity(&self) -> Option<Ambiguity> {
+        match self {
+            Self::MemberCard(card) => {
+                let digits = card.number.expose();
+                match card.kind {
+                    CardKind::Stripe | CardKind::Number => {
+                        payment::kind_of(digits).map(Ambiguity::MemberOrPayment)
+                    }
+                    CardKind::Ean => ean::is_coupon(digits).then_some(Ambiguity::MemberOrCoupon),
+                    CardKind::Gsrn | CardKind::Uid => None,
+                }
+            }
+            Self::Payment(PaymentKind::WeChatOrGsrn) => Some(Ambiguity::WalletOrGsrn),
+            Self::Payment(
+                PaymentKind::Stripe
+                | PaymentKind::Card
+                | PaymentKind::WeChat
+                | PaymentKind::Alipay
+                | PaymentKind::UnionPay,
+            )
+            | Self::MemberCode(_)
+            | Self::ClaimCode(_)
+            | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// A number that is by rule two things. The settings say which one it counts as; nothing is guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ambiguity {
+    /// A member's by its prefix, and a payment number as well.
+    MemberOrPayment(PaymentKind),
+    /// A member's by its prefix, and a coupon's as well.
+    MemberOrCoupon,
+    /// A wallet's code that was refused, and a GSRN without its identifier as well.
+    WalletOrGsrn,
+}
+
+impl fmt::Display for Ambiguity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MemberOrPayment(kind) => write!(
+                f,
+                "a number with a member prefix is also {kind}; it was taken for a member card, as \
+                 member_prefixes says"
+            ),
+            Self::MemberOrCoupon => f.write_str(
+                "a number with a member prefix is also a coupon's; it was taken for a member card, \
+                 as member_prefixes says",
+            ),
+            Self::WalletOrGsrn => f.write_str(
+                "a number of 18 digits is both a WeChat Pay code and a membership number (GSRN); \
+                 it was refused. If it is a member's, print it with its identifier (8018) or add \
+                 its beginning to member_prefixes",
+            ),
         }
     }
 }
@@ -181,6 +254,13 @@ pub fn classify_text(text: &str, symbology: Option<Symbology>, rules: &CardRules
             });
         }
         Some(stripe::Stripe::Payment) => return Code::Payment(PaymentKind::Stripe),
+        Some(stripe::Stripe::Misread) => {
+            return Code::Unknown {
+                text: "magnetic stripe".to_owned(),
+                symbology,
+                reason: UnknownReason::StripeMisread,
+            };
+        }
         Some(stripe::Stripe::Unlisted { shown }) => {
             return Code::Unknown {
                 text: shown,
@@ -231,6 +311,7 @@ fn of_digits(
                 | CardError::TooShort
                 | CardError::TooLong
                 | CardError::RandomUid
+                | CardError::Misread
                 | CardError::Payment(_),
             ) => Err(UnknownReason::NotRecognised),
         };
@@ -239,6 +320,9 @@ fn of_digits(
         && let Some(kind) = payment::kind_of(digits)
     {
         return Ok(Code::Payment(kind));
+    }
+    if ean::is_coupon(digits) {
+        return Err(UnknownReason::Coupon);
     }
     if digits.len() == 13 && ean::is_restricted(digits) {
         return Err(UnknownReason::RestrictedRange);
@@ -286,19 +370,21 @@ fn read_gs1(body: &str, digits: Option<&str>, symbology: Option<Symbology>) -> G
             link => link,
         }
     };
-    let recipient = match &message {
-        Ok(message) => message.recipient(),
-        Err(error) => Err(error.clone()),
-    };
-    match recipient {
-        Ok(Some(gsrn)) => Card::from_gsrn(gsrn).map_or(Gs1Reading::NotGs1, Gs1Reading::Member),
-        Ok(None) => Gs1Reading::NoMember(UnknownReason::Gs1WithoutMember),
+    let message = message.and_then(|message| message.check_pairs().map(|()| message));
+    match message {
+        Ok(message) => match message.recipient() {
+            Some(gsrn) => Card::from_gsrn(gsrn).map_or(Gs1Reading::NotGs1, Gs1Reading::Member),
+            None if message.is_coupon() => Gs1Reading::NoMember(UnknownReason::Coupon),
+            None => Gs1Reading::NoMember(UnknownReason::Gs1WithoutMember),
+        },
         Err(gs1::Gs1Error::CheckDigit { .. }) => Gs1Reading::NoMember(UnknownReason::CheckDigit),
         Err(
             gs1::Gs1Error::NotGs1
             | gs1::Gs1Error::UnknownIdentifier { .. }
             | gs1::Gs1Error::Value { .. }
-            | gs1::Gs1Error::TwoRelations
+            | gs1::Gs1Error::Excluded { .. }
+            | gs1::Gs1Error::Alone { .. }
+            | gs1::Gs1Error::Order
             | gs1::Gs1Error::TooMany,
         ) => Gs1Reading::NoMember(UnknownReason::Gs1Malformed),
     }

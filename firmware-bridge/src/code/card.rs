@@ -122,6 +122,9 @@ pub enum CardError {
     /// A chip that makes up another UID each time.
     #[error("this chip shows a random number at each reading and cannot serve as a member card")]
     RandomUid,
+    /// A magnetic stripe that was not read whole.
+    #[error("the magnetic stripe was not read whole: swipe the card again")]
+    Misread,
     /// Payment data.
     #[error(
         "this is {0}, not a membership card; it was not kept. If it is a membership card, add \

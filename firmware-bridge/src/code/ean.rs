@@ -34,6 +34,11 @@ pub fn is_restricted(digits: &str) -> bool {
     )
 }
 
+/// Says whether a number of 13 digits starts as a coupon's: 05 (UPC coupons), 98 and 99.
+pub fn is_coupon(digits: &str) -> bool {
+    digits.len() == 13 && matches!(digits.get(..2), Some("05" | "98" | "99"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +61,16 @@ mod tests {
             "40063813339x1",
         ] {
             assert!(!check_digit_holds(invalid), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn coupons_are_05_98_and_99() {
+        for coupon in ["0512345678900", "9812345678909", "9912345678908"] {
+            assert!(is_coupon(coupon), "{coupon}");
+        }
+        for other in ["9712345678900", "051234567890", "4006381333931", ""] {
+            assert!(!is_coupon(other), "{other}");
         }
     }
 

@@ -4,12 +4,14 @@
 //! a value whose length is not fixed by its identifier's first two digits ends at FNC1, which a
 //! scanner sends as GS (0x1D), or with the data.
 //!
-//! Limits: [`ELEMENTS_MAX`] elements. Deliberately lacking: the pairing rules among identifiers
-//! (but 8017 with 8018), the meaning of dates and amounts, the inner layout of coupons, compressed
-//! Digital Links.
+//! Limits: [`ELEMENTS_MAX`] elements. Deliberately lacking: the pairing rules among identifiers that
+//! no member and no coupon bears (see [`Message::check_pairs`]), the meaning of dates and amounts,
+//! compressed Digital Links.
 
+mod coupon;
 mod identifier;
 mod link;
+mod pairs;
 
 use std::fmt;
 
@@ -23,8 +25,8 @@ pub const ELEMENTS_MAX: usize = 32;
 
 /// The global service relation number of a recipient: a member's card.
 const GSRN_RECIPIENT: &str = "8018";
-/// The global service relation number of a provider: never a member's card.
-const GSRN_PROVIDER: &str = "8017";
+/// The identifiers of coupons.
+const COUPONS: [&str; 3] = ["255", "8110", "8112"];
 
 /// One application identifier with its value. Its `Debug` shows the length of the value alone.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,9 +73,23 @@ pub enum Gs1Error {
         /// The identifier.
         ai: String,
     },
-    /// Both kinds of service relation number, which exclude each other.
-    #[error("the code names both a provider (8017) and a recipient (8018) of a service")]
-    TwoRelations,
+    /// Two identifiers that exclude each other, as a provider's (8017) and a recipient's (8018).
+    #[error("GS1 ({ai}) and ({other}) exclude each other in one code")]
+    Excluded {
+        /// One identifier.
+        ai: String,
+        /// The other.
+        other: String,
+    },
+    /// An identifier that says nothing without another.
+    #[error("GS1 ({ai}) stands without the identifier that it belongs to")]
+    Alone {
+        /// The identifier.
+        ai: String,
+    },
+    /// A Digital Link that tells an element twice or at a place where it may not stand.
+    #[error("the GS1 elements of the address stand where they may not")]
+    Order,
     /// More elements than [`ELEMENTS_MAX`].
     #[error("the code has more than {ELEMENTS_MAX} GS1 elements")]
     TooMany,
@@ -164,15 +180,22 @@ impl Message {
     }
 
     /// Returns the service relation number of a recipient (8018), which is a member's card number.
+    pub fn recipient(&self) -> Option<&str> {
+        self.get(GSRN_RECIPIENT)
+    }
+
+    /// Says whether the code is a coupon: 8110, 8112, or a coupon's number 255 with what hangs on it.
+    pub fn is_coupon(&self) -> bool {
+        COUPONS.iter().any(|ai| self.get(ai).is_some())
+    }
+
+    /// Checks which identifiers must stand together and which must not, as far as members and
+    /// coupons are concerned.
     ///
     /// # Errors
-    /// [`Gs1Error::TwoRelations`] where a provider (8017) stands beside it.
-    pub fn recipient(&self) -> Result<Option<&str>, Gs1Error> {
-        let recipient = self.get(GSRN_RECIPIENT);
-        if recipient.is_some() && self.get(GSRN_PROVIDER).is_some() {
-            return Err(Gs1Error::TwoRelations);
-        }
-        Ok(recipient)
+    /// [`Gs1Error::Excluded`] and [`Gs1Error::Alone`].
+    pub fn check_pairs(&self) -> Result<(), Gs1Error> {
+        pairs::check(self)
     }
 
     fn push(&mut self, ai: &str, value: &str, shape: &Shape) -> Result<(), Gs1Error> {
@@ -240,7 +263,7 @@ mod tests {
             "172612318018950110153123456781",
         ] {
             let message = Message::from_element_string(text).unwrap();
-            assert_eq!(message.recipient(), Ok(Some(GSRN)), "{text:?}");
+            assert_eq!(message.recipient(), Some(GSRN), "{text:?}");
         }
         let run_on = Message::from_element_string("801895011015312345678110LOT-7");
         assert_eq!(
@@ -250,14 +273,14 @@ mod tests {
             })
         );
         let bracketed = Message::from_bracketed("(8018)950110153123456781 (8019)12").unwrap();
-        assert_eq!(bracketed.recipient(), Ok(Some(GSRN)));
+        assert_eq!(bracketed.recipient(), Some(GSRN));
         assert_eq!(bracketed.get("8019"), Some("12"));
     }
 
     #[test]
     fn a_separator_behind_a_value_of_fixed_length_is_tolerated() {
         let message = Message::from_element_string("17261231\u{1d}8018950110153123456781").unwrap();
-        assert_eq!(message.recipient(), Ok(Some(GSRN)));
+        assert_eq!(message.recipient(), Some(GSRN));
         assert_eq!(message.elements().len(), 2);
     }
 
@@ -280,20 +303,25 @@ mod tests {
     #[test]
     fn a_provider_is_no_member_and_excludes_one() {
         let provider = Message::from_bracketed("(8017)950110153123456781").unwrap();
-        assert_eq!(provider.recipient(), Ok(None));
+        assert_eq!(
+            (provider.recipient(), provider.check_pairs()),
+            (None, Ok(()))
+        );
         let both =
             Message::from_bracketed("(8017)950110153123456781(8018)950110153123456781").unwrap();
-        assert_eq!(both.recipient(), Err(Gs1Error::TwoRelations));
+        assert!(matches!(both.check_pairs(), Err(Gs1Error::Excluded { .. })));
     }
 
     #[test]
     fn coupons_and_points_are_read_with_their_numbers() {
-        let message =
-            Message::from_element_string("2559501101530003123456\u{1d}81110250\u{1d}8112001234")
-                .unwrap();
+        let message = Message::from_element_string("2559501101530003123456\u{1d}81110250").unwrap();
         assert_eq!(message.get("255"), Some("9501101530003123456"));
         assert_eq!(message.get("8111"), Some("0250"));
-        assert_eq!(message.get("8112"), Some("001234"));
+        assert!(message.is_coupon() && message.check_pairs().is_ok());
+        let offer = "8112001234561234560123456";
+        assert!(Message::from_element_string(offer).unwrap().is_coupon());
+        let cut = offer.get(..offer.len() - 1).unwrap();
+        assert!(Message::from_element_string(cut).is_err());
     }
 
     #[test]

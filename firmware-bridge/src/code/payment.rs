@@ -14,7 +14,7 @@ pub use mask::{REPLACEMENT, mask_payment_numbers};
 
 use std::fmt;
 
-use super::CardRules;
+use super::{CardRules, ean};
 
 /// The shortest and the longest card number, in digits (ISO/IEC 7812 and the schemes' tables).
 const PAN_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
@@ -28,6 +28,8 @@ pub enum PaymentKind {
     Card,
     /// A WeChat Pay code.
     WeChat,
+    /// A WeChat Pay code by its beginning and a GSRN by its check digit: by rule it is both.
+    WeChatOrGsrn,
     /// An Alipay code.
     Alipay,
     /// A UnionPay QR code.
@@ -41,6 +43,7 @@ impl PaymentKind {
             Self::Stripe => "stripe",
             Self::Card => "card",
             Self::WeChat => "wechat",
+            Self::WeChatOrGsrn => "wechat_or_gsrn",
             Self::Alipay => "alipay",
             Self::UnionPay => "unionpay",
         }
@@ -53,6 +56,9 @@ impl fmt::Display for PaymentKind {
             Self::Stripe => "a payment card's magnetic stripe",
             Self::Card => "a payment card's number",
             Self::WeChat => "a WeChat Pay code",
+            Self::WeChatOrGsrn => {
+                "a WeChat Pay code, or a membership number (GSRN) without its identifier"
+            }
             Self::Alipay => "an Alipay code",
             Self::UnionPay => "a UnionPay code",
         })
@@ -107,8 +113,9 @@ impl Range {
 
     /// Says whether `prefix` takes at least one of the range's beginnings whole.
     fn is_swallowed_by(&self, prefix: &str) -> bool {
-        prefix.len() <= self.width
-            && (self.first..=self.last).any(|head| head.to_string().starts_with(prefix))
+        let width = self.width;
+        prefix.len() <= width
+            && (self.first..=self.last).any(|head| format!("{head:0width$}").starts_with(prefix))
     }
 }
 
@@ -143,6 +150,9 @@ pub(super) fn kind_of(digits: &str) -> Option<PaymentKind> {
     }
     match digits.len() {
         _ if is_card_number(digits) => Some(PaymentKind::Card),
+        18 if WECHAT.holds(digits) && ean::check_digit_holds(digits) => {
+            Some(PaymentKind::WeChatOrGsrn)
+        }
         18 if WECHAT.holds(digits) => Some(PaymentKind::WeChat),
         16..=24 if ALIPAY.holds(digits) => Some(PaymentKind::Alipay),
         19 if UNIONPAY_CODE.holds(digits) => Some(PaymentKind::UnionPay),
@@ -155,12 +165,25 @@ pub(super) fn is_hidden_in(text: &str, rules: &CardRules) -> bool {
     mask::first_number(text, rules, mask::Caution::Scan).is_some()
 }
 
-/// Returns the schemes whose numbers `prefix` takes whole for member cards.
+/// The beginnings of coupons among the EAN numbers, see [`ean::is_coupon`].
+const COUPONS: [Range; 2] = [range("coupons", 5, 5, 2), range("coupons", 98, 99, 2)];
+
+/// Returns whose numbers `prefix` takes whole for member cards: payment schemes and coupons.
 pub(super) fn schemes_swallowed_by(prefix: &str) -> Vec<&'static str> {
+    schemes(|range| range.is_swallowed_by(prefix))
+}
+
+/// Returns among whose numbers those of `prefix` are a part: payment schemes and coupons.
+pub(super) fn schemes_around(prefix: &str) -> Vec<&'static str> {
+    schemes(|range| prefix.len() > range.width && range.holds(prefix))
+}
+
+fn schemes(concerned: impl Fn(&Range) -> bool) -> Vec<&'static str> {
     let mut schemes: Vec<&'static str> = CARD_RANGES
         .iter()
         .chain([&WECHAT, &ALIPAY, &UNIONPAY_CODE])
-        .filter(|range| range.is_swallowed_by(prefix))
+        .chain(&COUPONS)
+        .filter(|range| concerned(range))
         .map(|range| range.scheme)
         .collect();
     schemes.sort_unstable();
@@ -226,6 +249,11 @@ mod tests {
         assert_eq!(schemes_swallowed_by("2"), ["Alipay", "Mastercard"]);
         assert_eq!(schemes_swallowed_by("29"), ["Alipay"]);
         assert_eq!(schemes_swallowed_by("2500"), ["Mastercard"]);
+        assert_eq!(schemes_swallowed_by("0"), ["coupons"]);
+        assert_eq!(schemes_around("627598"), ["UnionPay"]);
+        assert_eq!(schemes_around("123456"), ["WeChat Pay"]);
+        assert_eq!(schemes_around("0512"), ["coupons"]);
+        assert!(schemes_around("62").is_empty() && schemes_around("9512").is_empty());
         assert!(schemes_swallowed_by("627598").is_empty());
         assert!(schemes_swallowed_by("95").is_empty());
     }

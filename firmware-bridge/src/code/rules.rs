@@ -43,22 +43,32 @@ pub enum CardRulesError {
     },
 }
 
-/// A member prefix that takes whole payment schemes for member cards.
+/// A member prefix whose numbers are by rule others' too. The prefix settles it for the members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrefixWarning {
     /// The prefix.
     pub prefix: String,
-    /// The schemes, by name.
+    /// Payment schemes and coupons that it takes whole, by name.
     pub schemes: Vec<&'static str>,
+    /// Payment schemes and coupons among whose numbers its own are, by name.
+    pub around: Vec<&'static str>,
 }
 
 impl fmt::Display for PrefixWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = &self.prefix;
+        if self.schemes.is_empty() {
+            return write!(
+                f,
+                "member prefix {prefix:?} lies among the numbers of {}: each number that starts \
+                 so counts as a member card; take the prefix out if it is not the store's own",
+                self.around.join(", ")
+            );
+        }
         write!(
             f,
-            "member prefix {:?} also takes payment numbers of {} for member cards: write a longer \
+            "member prefix {prefix:?} also takes numbers of {} for member cards: write a longer \
              prefix if the cards allow it",
-            self.prefix,
             self.schemes.join(", ")
         )
     }
@@ -92,15 +102,17 @@ impl CardRules {
         Ok(Self { prefixes })
     }
 
-    /// Returns the prefixes that take whole payment schemes; say so when the configuration is read.
+    /// Returns the prefixes whose numbers are also payment numbers or coupons; say so when the
+    /// configuration is read.
     pub fn warnings(&self) -> Vec<PrefixWarning> {
         self.prefixes
             .iter()
             .map(|prefix| PrefixWarning {
                 prefix: prefix.clone(),
                 schemes: payment::schemes_swallowed_by(prefix),
+                around: payment::schemes_around(prefix),
             })
-            .filter(|warning| !warning.schemes.is_empty())
+            .filter(|warning| !warning.schemes.is_empty() || !warning.around.is_empty())
             .collect()
     }
 
@@ -137,6 +149,7 @@ impl CardRules {
                 });
             }
             Some(stripe::Stripe::Payment) => return Err(CardError::Payment(PaymentKind::Stripe)),
+            Some(stripe::Stripe::Misread) => return Err(CardError::Misread),
             Some(stripe::Stripe::Unlisted { .. }) => return Err(CardError::NotANumber),
             None => {}
         }
@@ -192,7 +205,8 @@ impl CardRules {
 
 fn bracketed_recipient(text: &str) -> Option<String> {
     let message = gs1::Message::from_bracketed(text).ok()?;
-    message.recipient().ok()?.map(str::to_owned)
+    message.check_pairs().ok()?;
+    message.recipient().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -299,12 +313,18 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_that_takes_a_whole_scheme_is_warned_of() {
+    fn a_prefix_that_takes_a_scheme_or_lies_in_one_is_warned_of() {
         let warnings = rules(&["627598", "4", "95"]).warnings();
-        let [warning] = &warnings[..] else {
+        let [visa, unionpay] = &warnings[..] else {
             panic!("{warnings:?}")
         };
-        assert_eq!(warning.schemes, ["Visa"]);
-        assert!(warning.to_string().contains("\"4\""));
+        assert_eq!(visa.schemes, ["Visa"]);
+        assert!(visa.to_string().contains("\"4\""));
+        assert_eq!(unionpay.around, ["UnionPay"]);
+        assert!(
+            unionpay
+                .to_string()
+                .contains("lies among the numbers of UnionPay")
+        );
     }
 }

@@ -71,7 +71,8 @@ fn a_gsrn_that_looks_like_a_wallet_code_is_a_card_with_its_identifier_alone() {
         .map(|check| format!("12345678901234567{check}"))
         .find(|number| ean::check_digit_holds(number))
         .unwrap();
-    assert_eq!(scan(&gsrn), Code::Payment(PaymentKind::WeChat));
+    assert_eq!(scan(&gsrn), Code::Payment(PaymentKind::WeChatOrGsrn));
+    assert_eq!(scan(&gsrn).ambiguity(), Some(Ambiguity::WalletOrGsrn));
     assert_eq!(card(&format!("]C18018{gsrn}")), (gsrn, "gsrn"));
 }
 
@@ -106,6 +107,11 @@ fn weighed_goods_and_misreads_of_a_card_are_no_cards() {
     assert_eq!(reason("8018950110153123456782"), "not_recognised");
     assert_eq!(reason("4006381333931"), "not_recognised");
     assert_eq!(reason("(8017)950110153123456781"), "gs1_without_member");
+    assert_eq!(reason("(8019)12"), "gs1_malformed");
+    assert_eq!(reason("9812345678902"), "coupon");
+    assert_eq!(reason("]E00512345678900"), "coupon");
+    assert_eq!(reason("]e08112001234561234560123456"), "coupon");
+    assert_eq!(reason("]C12559501101530003123456\u{1d}81110250"), "coupon");
     assert_eq!(reason("]C1(8018"), "gs1_malformed");
     assert_eq!(reason("29"), "not_recognised");
     assert_eq!(reason(" "), "empty");
@@ -124,13 +130,37 @@ fn payment_data_are_refused_in_every_form() {
             "https://pay.example/?pan=4111111111111111",
             PaymentKind::Card,
         ),
-        ("B4111111111111111^DOE/JOHN^2705?", PaymentKind::Card),
+        ("B4111111111111111^DOE/JOHN^2705?", PaymentKind::Stripe),
         ("%B4111111111111111^DOE/JOHN^2705101?", PaymentKind::Stripe),
         ("134567890123456789", PaymentKind::WeChat),
         ("284567890123456789", PaymentKind::Alipay),
         ("6212345678901234560", PaymentKind::UnionPay),
     ] {
         assert_eq!(scan(text), Code::Payment(kind), "{text}");
+    }
+}
+
+#[test]
+fn a_number_that_is_two_things_is_settled_by_the_prefix_and_said() {
+    let unionpay = scan("6275980000000008").ambiguity();
+    assert_eq!(
+        unionpay,
+        Some(Ambiguity::MemberOrPayment(PaymentKind::Card))
+    );
+    let stripe = scan(";6275980000000008=4912101?").ambiguity();
+    assert_eq!(stripe, Some(Ambiguity::MemberOrPayment(PaymentKind::Card)));
+    let coupons = CardRules::new(["98"]).unwrap();
+    let coupon = classify(b"]E09812345678902", &coupons);
+    assert_eq!(coupon.ambiguity(), Some(Ambiguity::MemberOrCoupon));
+    for text in [
+        "2912345678906",
+        "8018950110153123456781",
+        "4111111111111111",
+    ] {
+        assert_eq!(scan(text).ambiguity(), None, "{text}");
+    }
+    for ambiguity in [unionpay.unwrap(), Ambiguity::WalletOrGsrn] {
+        assert!(!ambiguity.to_string().contains("627598"));
     }
 }
 

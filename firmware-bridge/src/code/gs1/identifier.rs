@@ -4,6 +4,7 @@
 //! whose length is fixed by their first two digits. What the values mean (dates, currencies) is
 //! left out: it is enough to walk a string and to trust its check digits.
 
+use super::coupon;
 use crate::code::ean;
 
 /// An application identifier's value: how long, of which characters, with which check digit.
@@ -15,7 +16,11 @@ pub struct Shape {
     digits: u8,
     min: u8,
     max: u8,
+    /// The greatest last digit that the identifier may have: 5 where it tells a measure's decimals.
+    last_digit_max: u8,
     check: Check,
+    /// May stand in the query of a GS1 Digital Link.
+    is_attribute: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,8 @@ enum Check {
         from: u8,
         len: u8,
     },
+    /// The digits are laid out as a coupon's.
+    Coupon(coupon::Layout),
 }
 
 const fn row(ais: (u16, u16), ai_digits: u8, digits: u8, min: u8, max: u8) -> Shape {
@@ -36,7 +43,9 @@ const fn row(ais: (u16, u16), ai_digits: u8, digits: u8, min: u8, max: u8) -> Sh
         digits,
         min,
         max,
+        last_digit_max: 9,
         check: Check::Absent,
+        is_attribute: true,
     }
 }
 
@@ -58,76 +67,54 @@ const fn checked(shape: Shape, from: u8, len: u8) -> Shape {
     }
 }
 
+/// Measures of trade: six digits; the identifier's last digit tells the decimals, 0 to 5.
+const fn measures(first: u16, last: u16) -> Shape {
+    Shape {
+        last_digit_max: 5,
+        ..n((first * 10, last * 10 + 5), 4, 6, 6)
+    }
+}
+
+/// A coupon of AI 8110 or 8112, whose digits have an inner layout.
+const fn coupon(ai: u16, layout: coupon::Layout) -> Shape {
+    Shape {
+        check: Check::Coupon(layout),
+        ..x((ai, ai), 4, 70)
+    }
+}
+
+/// The same shape, but not allowed in the query of a GS1 Digital Link.
+const fn path_only(shape: Shape) -> Shape {
+    Shape {
+        is_attribute: false,
+        ..shape
+    }
+}
+
 const SHAPES: &[Shape] = &[
     checked(n((0, 0), 2, 18, 18), 0, 18),
-    checked(n((1, 3), 2, 14, 14), 0, 14),
+    checked(n((1, 2), 2, 14, 14), 0, 14),
+    path_only(checked(n((3, 3), 2, 14, 14), 0, 14)),
     x((10, 10), 2, 20),
     n((11, 13), 2, 6, 6),
     n((15, 17), 2, 6, 6),
     n((20, 20), 2, 2, 2),
-    x((21, 22), 2, 20),
-    x((235, 235), 3, 28),
+    path_only(x((21, 22), 2, 20)),
+    path_only(x((235, 235), 3, 28)),
     x((240, 241), 3, 30),
     n((242, 242), 3, 1, 6),
     x((243, 243), 3, 20),
     x((250, 251), 3, 30),
     checked(row((253, 253), 3, 13, 13, 30), 0, 13),
-    x((254, 254), 3, 20),
+    path_only(x((254, 254), 3, 20)),
     checked(n((255, 255), 3, 13, 25), 0, 13),
     n((30, 30), 2, 1, 8),
-    n((3100, 3105), 4, 6, 6),
-    n((3110, 3115), 4, 6, 6),
-    n((3120, 3125), 4, 6, 6),
-    n((3130, 3135), 4, 6, 6),
-    n((3140, 3145), 4, 6, 6),
-    n((3150, 3155), 4, 6, 6),
-    n((3160, 3165), 4, 6, 6),
-    n((3200, 3205), 4, 6, 6),
-    n((3210, 3215), 4, 6, 6),
-    n((3220, 3225), 4, 6, 6),
-    n((3230, 3235), 4, 6, 6),
-    n((3240, 3245), 4, 6, 6),
-    n((3250, 3255), 4, 6, 6),
-    n((3260, 3265), 4, 6, 6),
-    n((3270, 3275), 4, 6, 6),
-    n((3280, 3285), 4, 6, 6),
-    n((3290, 3295), 4, 6, 6),
-    n((3300, 3305), 4, 6, 6),
-    n((3310, 3315), 4, 6, 6),
-    n((3320, 3325), 4, 6, 6),
-    n((3330, 3335), 4, 6, 6),
-    n((3340, 3345), 4, 6, 6),
-    n((3350, 3355), 4, 6, 6),
-    n((3360, 3365), 4, 6, 6),
-    n((3370, 3375), 4, 6, 6),
-    n((3400, 3405), 4, 6, 6),
-    n((3410, 3415), 4, 6, 6),
-    n((3420, 3425), 4, 6, 6),
-    n((3430, 3435), 4, 6, 6),
-    n((3440, 3445), 4, 6, 6),
-    n((3450, 3455), 4, 6, 6),
-    n((3460, 3465), 4, 6, 6),
-    n((3470, 3475), 4, 6, 6),
-    n((3480, 3485), 4, 6, 6),
-    n((3490, 3495), 4, 6, 6),
-    n((3500, 3505), 4, 6, 6),
-    n((3510, 3515), 4, 6, 6),
-    n((3520, 3525), 4, 6, 6),
-    n((3530, 3535), 4, 6, 6),
-    n((3540, 3545), 4, 6, 6),
-    n((3550, 3555), 4, 6, 6),
-    n((3560, 3565), 4, 6, 6),
-    n((3570, 3575), 4, 6, 6),
-    n((3600, 3605), 4, 6, 6),
-    n((3610, 3615), 4, 6, 6),
-    n((3620, 3625), 4, 6, 6),
-    n((3630, 3635), 4, 6, 6),
-    n((3640, 3645), 4, 6, 6),
-    n((3650, 3655), 4, 6, 6),
-    n((3660, 3665), 4, 6, 6),
-    n((3670, 3675), 4, 6, 6),
-    n((3680, 3685), 4, 6, 6),
-    n((3690, 3695), 4, 6, 6),
+    measures(310, 316),
+    measures(320, 329),
+    measures(330, 337),
+    measures(340, 349),
+    measures(350, 357),
+    measures(360, 369),
     n((37, 37), 2, 1, 8),
     n((3900, 3909), 4, 1, 15),
     n((3910, 3919), 4, 4, 18),
@@ -176,8 +163,8 @@ const SHAPES: &[Shape] = &[
     x((7020, 7022), 4, 20),
     x((7023, 7023), 4, 30),
     row((7030, 7039), 4, 3, 4, 30),
-    row((7040, 7040), 4, 1, 4, 4),
-    x((7041, 7041), 4, 4),
+    path_only(row((7040, 7040), 4, 1, 4, 4)),
+    path_only(x((7041, 7041), 4, 4)),
     x((710, 717), 3, 20),
     row((7230, 7239), 4, 0, 3, 30),
     x((7240, 7240), 4, 20),
@@ -202,21 +189,22 @@ const SHAPES: &[Shape] = &[
     n((8008, 8008), 4, 8, 12),
     x((8009, 8009), 4, 50),
     x((8010, 8010), 4, 30),
-    n((8011, 8011), 4, 1, 12),
+    path_only(n((8011, 8011), 4, 1, 12)),
     x((8012, 8012), 4, 20),
-    x((8013, 8014), 4, 25),
+    x((8013, 8013), 4, 25),
+    path_only(x((8014, 8014), 4, 25)),
     checked(n((8017, 8018), 4, 18, 18), 0, 18),
-    n((8019, 8019), 4, 1, 10),
-    x((8020, 8020), 4, 25),
+    path_only(n((8019, 8019), 4, 1, 10)),
+    path_only(x((8020, 8020), 4, 25)),
     checked(n((8026, 8026), 4, 18, 18), 0, 14),
     x((8030, 8030), 4, 90),
-    n((8040, 8041), 4, 15, 15),
-    n((8042, 8042), 4, 32, 32),
-    n((8043, 8043), 4, 18, 20),
-    x((8110, 8110), 4, 70),
+    path_only(n((8040, 8041), 4, 15, 15)),
+    path_only(n((8042, 8042), 4, 32, 32)),
+    path_only(n((8043, 8043), 4, 18, 20)),
+    coupon(8110, coupon::Layout::CouponCode),
     n((8111, 8111), 4, 4, 4),
-    x((8112, 8112), 4, 70),
-    x((8200, 8200), 4, 70),
+    coupon(8112, coupon::Layout::PositiveOffer),
+    path_only(x((8200, 8200), 4, 70)),
     x((90, 90), 2, 30),
     x((91, 99), 2, 90),
 ];
@@ -234,9 +222,19 @@ impl Shape {
             let number: u16 = ai.parse().ok()?;
             SHAPES
                 .iter()
-                .find(|s| s.ai_digits == ai_digits && (s.first..=s.last).contains(&number))
+                .find(|shape| shape.ai_digits == ai_digits && shape.names(number))
                 .map(|shape| (ai, shape))
         })
+    }
+
+    /// Says whether the identifier `number` has this shape.
+    fn names(&self, number: u16) -> bool {
+        (self.first..=self.last).contains(&number) && number % 10 <= u16::from(self.last_digit_max)
+    }
+
+    /// Says whether the identifier may stand in the query of a GS1 Digital Link.
+    pub fn is_attribute(&self) -> bool {
+        self.is_attribute
     }
 
     /// Returns the least and the greatest length of a value, in characters.
@@ -254,7 +252,8 @@ impl Shape {
         matches!(first_two, 0..=4 | 11..=20 | 31..=36 | 41)
     }
 
-    /// Says whether `value` has the length and the characters that the identifier asks for.
+    /// Says whether `value` has the length, the characters and, of a coupon, the inner layout that the
+    /// identifier asks for.
     pub fn fits(&self, value: &str) -> bool {
         let (min, max) = self.lengths();
         (min..=max).contains(&value.len())
@@ -263,12 +262,16 @@ impl Shape {
                 .bytes()
                 .take(usize::from(self.digits))
                 .all(|b| b.is_ascii_digit())
+            && match self.check {
+                Check::Coupon(layout) => layout.holds(value),
+                Check::Absent | Check::Mod10 { .. } => true,
+            }
     }
 
     /// Says whether the check digit of `value` holds; true where the identifier has none.
     pub fn check_holds(&self, value: &str) -> bool {
         match self.check {
-            Check::Absent => true,
+            Check::Absent | Check::Coupon(_) => true,
             Check::Mod10 { from, len } => {
                 let from = usize::from(from);
                 value
