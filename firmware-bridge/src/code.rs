@@ -139,6 +139,25 @@ impl Code {
         }
     }
 
+    /// Says what a chip's number means, which is upper-case hexadecimal.
+    pub(crate) fn from_chip(hex: &str, is_random: bool) -> Self {
+        let reason = match CardNumber::parse(hex) {
+            Ok(number) if !is_random => {
+                return Self::MemberCard(Card {
+                    number,
+                    kind: CardKind::Uid,
+                });
+            }
+            Ok(_) => UnknownReason::RandomUid,
+            Err(_) => UnknownReason::NotRecognised,
+        };
+        Self::Unknown {
+            text: "chip".to_owned(),
+            symbology: None,
+            reason,
+        }
+    }
+
     /// Says that by rule the number was something else as well, and what settled it.
     pub fn ambiguity(&self) -> Option<Ambiguity> {
         match self {

@@ -13,6 +13,7 @@ pub mod code;
 pub mod devsim;
 pub mod journal;
 pub mod money;
+pub mod nfc;
 pub mod poslog;
 pub mod receipt;
 pub mod sale;
