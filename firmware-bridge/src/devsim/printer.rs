@@ -110,15 +110,15 @@ mod tests {
             printer.handle_bytes(b"tea\x10\x04\x01\x1dr\x01"),
             [0x12, 0x00]
         );
-        assert_eq!(printer.handle_bytes(b"\x10"), []);
-        assert_eq!(printer.handle_bytes(b"\x04"), []);
+        assert!(printer.handle_bytes(b"\x10").is_empty());
+        assert!(printer.handle_bytes(b"\x04").is_empty());
         assert_eq!(printer.handle_bytes(b"\x04"), [0x12]);
     }
 
     #[test]
     fn paper_and_cover_are_told_when_asked_and_by_itself_once_that_was_asked_for() {
         let mut printer = Printer::new();
-        assert_eq!(printer.handle_turn(PrinterTurn::PaperOut), []);
+        assert!(printer.handle_turn(PrinterTurn::PaperOut).is_empty());
         assert!(!printer.is_ready());
         assert_eq!(
             printer.handle_bytes(b"\x10\x04\x01\x10\x04\x04"),

@@ -27,8 +27,10 @@ use frame::{ACK, FROM_CHIP, Frame, Framer, NACK, TO_CHIP};
 
 /// How long a command waits for its ACK. The chip gives it within 15 ms (UM0701-02, 6.2.2).
 pub const ACK_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long a command waits for its answer behind the ACK; a poll takes some 50 ms.
+/// How long a command waits for its answer behind the ACK.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long a poll waits for a card before it is called off; it takes some 50 ms by itself.
+pub const POLL_TIMEOUT: Duration = Duration::from_millis(400);
 /// How often a command is sent before the reader counts as silent.
 pub const TRIES_MAX: u8 = 3;
 /// The pause between two polls: so late a card is noticed at the most.
@@ -68,6 +70,15 @@ impl Command {
             Self::RfConfiguration => &[0x32, 0x05, 0xff, 0x01, 0x01],
             Self::PollTypeA => &[0x4a, 0x01, 0x00],
             Self::PollFelica => &[0x4a, 0x01, 0x01, 0x00, 0xff, 0xff, 0x00, 0x00],
+        }
+    }
+
+    fn answer_timeout(self) -> Duration {
+        match self {
+            Self::SamConfiguration | Self::GetFirmwareVersion | Self::RfConfiguration => {
+                ANSWER_TIMEOUT
+            }
+            Self::PollTypeA | Self::PollFelica => POLL_TIMEOUT,
         }
     }
 
@@ -209,8 +220,20 @@ impl Pn532 {
                 until,
             } if until <= now => {
                 self.framer.reset();
-                let events = self.try_again(command, tries, now, "does not finish what it began");
-                // An ACK from the host calls a command off that still runs.
+                let events = match command {
+                    // A chip that tries each card for ever whatever it was told: nothing lies there.
+                    Command::PollTypeA if self.has_felica => {
+                        self.send(Command::PollFelica, 1, now);
+                        Vec::new()
+                    }
+                    Command::PollTypeA | Command::PollFelica => self.after_poll(None, now),
+                    Command::SamConfiguration
+                    | Command::GetFirmwareVersion
+                    | Command::RfConfiguration => {
+                        self.try_again(command, tries, now, "does not finish what it began")
+                    }
+                };
+                // An ACK from the host calls off what still runs.
                 self.outgoing.splice(..0, ACK);
                 events
             }
@@ -277,7 +300,7 @@ impl Pn532 {
                 self.waiting = Waiting::ForAnswer {
                     command,
                     tries,
-                    until: now + ANSWER_TIMEOUT,
+                    until: now + command.answer_timeout(),
                 };
                 Vec::new()
             }

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::port::{self, IDLE_GAP_MAX, PortEvent};
+use super::port::{self, IDLE_GAP_MAX, PortEvent, Silence};
 
 /// Watches a keyboard until `stop` is set or `on_event` breaks; both are noticed within `idle_gap`,
 /// which is cut at [`IDLE_GAP_MAX`].
@@ -30,6 +30,7 @@ pub fn watch(
     port::converse(
         path,
         idle_gap,
+        Silence::ToldOnce,
         stop,
         || open(path, idle_gap),
         |event, _answer| on_event(event),

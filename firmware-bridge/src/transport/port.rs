@@ -40,7 +40,8 @@ pub enum PortEvent {
     Opened,
     /// Bytes came, in any chunking.
     Bytes(Zeroizing<Vec<u8>>),
-    /// No byte for the idle gap after some came; told once per silence.
+    /// No byte for the idle gap after some came; told once per silence, or at each further gap where
+    /// the port's owner has to speak first.
     Idle,
     /// An open port is gone; it is looked for from now on.
     Lost {
@@ -66,6 +67,15 @@ impl fmt::Debug for PortEvent {
     }
 }
 
+/// How often a port without a byte is told to be idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// Once, when bytes have stopped.
+    ToldOnce,
+    /// At each idle gap.
+    ToldAgain,
+}
+
 /// Opens the port at `path` with `open` and serves it until `stop` is set or `on_event` breaks.
 ///
 /// A read of what `open` returns waits for the idle gap at the most and then fails with `TimedOut`.
@@ -73,16 +83,19 @@ impl fmt::Debug for PortEvent {
 pub(super) fn converse<P: Read + Write>(
     path: &Path,
     idle_gap: Duration,
+    silence: Silence,
     stop: &AtomicBool,
     open: impl Fn() -> Result<P, String>,
     mut on_event: impl FnMut(PortEvent, &mut Vec<u8>) -> ControlFlow<()>,
 ) {
-    let ControlFlow::Break(()) = converse_until_break(path, idle_gap, stop, &open, &mut on_event);
+    let ControlFlow::Break(()) =
+        converse_until_break(path, idle_gap, silence, stop, &open, &mut on_event);
 }
 
 fn converse_until_break<P: Read + Write>(
     path: &Path,
     idle_gap: Duration,
+    silence: Silence,
     stop: &AtomicBool,
     open: &impl Fn() -> Result<P, String>,
     on_event: &mut impl FnMut(PortEvent, &mut Vec<u8>) -> ControlFlow<()>,
@@ -100,6 +113,7 @@ fn converse_until_break<P: Read + Write>(
                     port,
                     target,
                     idle_gap,
+                    silence,
                     buffer: Zeroizing::new([0; READ_BYTES]),
                     was_alive: false,
                 };
@@ -129,6 +143,7 @@ struct OpenPort<'a, P> {
     /// What the path led to when it was opened; none where paths are no files, as on Windows.
     target: Option<PathBuf>,
     idle_gap: Duration,
+    silence: Silence,
     buffer: Zeroizing<[u8; READ_BYTES]>,
     /// Set by the first read that brought bytes or silence rather than an error.
     was_alive: bool,
@@ -169,7 +184,7 @@ impl<P: Read + Write> OpenPort<'_, P> {
                             return ControlFlow::Continue(reason);
                         }
                     }
-                    if !std::mem::take(&mut idle_is_due) {
+                    if !std::mem::take(&mut idle_is_due) && self.silence == Silence::ToldOnce {
                         continue;
                     }
                     PortEvent::Idle

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serialport::{ErrorKind, SerialPort};
 
-use super::port;
+use super::port::{self, Silence};
 pub use super::port::{IDLE_GAP_MAX, PortEvent, READ_TIMEOUT, RETRY_DELAY_MAX};
 
 /// Which port to read, always with 8 data bits, no parity, 1 stop bit.
@@ -51,7 +51,27 @@ pub fn converse(
 ) {
     let idle_gap = idle_gap.min(IDLE_GAP_MAX);
     let open = || open(config, idle_gap);
-    port::converse(&config.path, idle_gap, stop, open, on_event);
+    port::converse(
+        &config.path,
+        idle_gap,
+        Silence::ToldOnce,
+        stop,
+        open,
+        on_event,
+    );
+}
+
+/// Serves a port as [`converse`] does whose device speaks only when spoken to: [`PortEvent::Idle`]
+/// is told at each `tick` without a byte, so that time passes for what `on_event` stands for.
+pub fn ask(
+    config: &SerialConfig,
+    tick: Duration,
+    stop: &AtomicBool,
+    on_event: impl FnMut(PortEvent, &mut Vec<u8>) -> ControlFlow<()>,
+) {
+    let tick = tick.min(IDLE_GAP_MAX);
+    let open = || open(config, tick);
+    port::converse(&config.path, tick, Silence::ToldAgain, stop, open, on_event);
 }
 
 fn open(config: &SerialConfig, idle_gap: Duration) -> Result<Box<dyn SerialPort>, String> {

@@ -16,6 +16,8 @@ struct Chip {
     felica: Option<Vec<u8>>,
     is_mute: bool,
     features: u8,
+    /// Waits for a card for ever, whatever it was told.
+    is_patient: bool,
     /// How many of the next answers are damaged on the line.
     damaged: u8,
     last: Vec<u8>,
@@ -31,6 +33,7 @@ impl Chip {
             felica: None,
             is_mute: false,
             features: 0x07,
+            is_patient: false,
             damaged: 0,
             last: Vec::new(),
             called_off: 0,
@@ -68,6 +71,7 @@ impl Chip {
             [0x14, 0x01, 0x00] => vec![0x15],
             [0x02] => vec![0x03, 0x32, 1, 6, self.features],
             [0x32, 0x05, ..] => vec![0x33],
+            [0x4a, ..] if self.is_patient && self.card.is_none() => return ACK.to_vec(),
             [0x4a, 0x01, 0x00] => target(&self.card),
             [0x4a, 0x01, 0x01, ..] => target(&self.felica),
             other => panic!("an unknown command {other:02X?}"),
@@ -226,6 +230,19 @@ fn a_silent_reader_is_told_once_and_woken_again_with_growing_pauses() {
         matches!(events[..], [NfcEvent::Removed, NfcEvent::Silent { .. }]),
         "{events:?}"
     );
+}
+
+#[test]
+fn a_chip_that_polls_for_ever_is_called_off_and_is_not_silent() {
+    let mut chip = Chip::new();
+    chip.is_patient = true;
+    let mut rig = Rig::new(chip);
+    assert!(is_ready(&rig.run(ms(30_000))));
+    rig.chip.card = Some(type_a(&UID));
+    assert_eq!(rig.run(ms(2_000)), [card(&UID)]);
+    rig.chip.card = None;
+    assert_eq!(rig.run(ms(5_000)), [NfcEvent::Removed]);
+    assert!(rig.chip.called_off > 20);
 }
 
 #[test]
