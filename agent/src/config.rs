@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::outbox::{BACKLOG_BYTES_MAX_DEFAULT, DISK_PERCENT_MAX_DEFAULT};
+use tillbind_firmware_bridge::code::CardRules;
 use tillbind_firmware_bridge::money::Currency;
 pub use tillbind_firmware_bridge::scanner::Framing;
 use tillbind_firmware_bridge::scanner::dedup::REPEAT_WINDOW;
@@ -52,6 +53,8 @@ pub struct Config {
     pub uplink: UplinkSettings,
     /// Scanners.
     pub scanners: Vec<ScannerConfig>,
+    /// Contactless readers.
+    pub nfc: Vec<NfcConfig>,
     /// Printers whose receipts are read in passing.
     pub receipt_taps: Vec<ReceiptTapConfig>,
     /// Directories that the POS writes its journal to.
@@ -200,6 +203,32 @@ impl ScannerConfig {
     }
 }
 
+/// A contactless reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NfcConfig {
+    /// Name in events and status.
+    pub name: String,
+    /// Which one it is.
+    pub reader: NfcReader,
+}
+
+/// How a contactless reader is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NfcReader {
+    /// A PN532 on a serial line.
+    Serial {
+        /// Device file; a stable `/dev/serial/by-id/…` name survives a replug.
+        port: PathBuf,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// The readers of the system's PC/SC service.
+    Pcsc {
+        /// What the reader's name must hold; without it, all readers are watched.
+        part: Option<String>,
+    },
+}
+
 /// A printer whose receipts are read in passing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptTapConfig {
@@ -331,6 +360,7 @@ impl Default for Config {
             outbox: OutboxSettings::default(),
             uplink: UplinkSettings::default(),
             scanners: Vec::new(),
+            nfc: Vec::new(),
             receipt_taps: Vec::new(),
             journals: Vec::new(),
         }
@@ -350,12 +380,27 @@ pub fn path_and_baud(setting: &Path) -> (PathBuf, Option<u32>) {
     }
 }
 
+impl CardsConfig {
+    /// Returns what to know of prefixes whose numbers are by rule others' too; nothing of prefixes
+    /// that cannot be used, which are faults.
+    pub fn warnings(&self) -> Vec<String> {
+        let rules = CardRules::new(self.member_prefixes.iter().cloned()).ok();
+        let warnings = rules.map(|rules| rules.warnings()).unwrap_or_default();
+        warnings.iter().map(ToString::to_string).collect()
+    }
+}
+
 impl Config {
     /// Returns the local ports that devices have, each with the device's name.
     pub fn device_ports(&self) -> Vec<(&str, PathBuf)> {
         let mut ports: Vec<(&str, PathBuf)> = Vec::new();
         for scanner in &self.scanners {
             ports.push((&scanner.name, PathBuf::from(&scanner.port)));
+        }
+        for reader in &self.nfc {
+            if let NfcReader::Serial { port, .. } = &reader.reader {
+                ports.push((&reader.name, port.clone()));
+            }
         }
         for tap in &self.receipt_taps {
             if let PosSide::Port(port) = &tap.pos {

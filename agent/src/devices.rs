@@ -1,9 +1,10 @@
-//! The devices of a till, each by itself: scanners, receipt taps, journals.
+//! The devices of a till, each by itself: scanners, contactless readers, receipt taps, journals.
 //!
 //! ```text
-//! scanner (a thread each) ─┐
-//! tap (a thread for all) ──┼─▶ DeviceEvent ─▶ the agent's owner of state
-//! journal (a task each) ───┘
+//! scanner (a thread each) ────────────────┐
+//! NFC reader (a thread or a process each) ┤
+//! tap (a thread for all) ─────────────────┼─▶ DeviceEvent ─▶ the agent's owner of state
+//! journal (a task each) ──────────────────┘
 //! ```
 //!
 //! No device waits for another, and none is ever given up: what is missing, broken or unplugged is
@@ -15,6 +16,7 @@
 
 mod journal;
 mod masking;
+mod nfc;
 mod scanner;
 mod status;
 mod tap;
@@ -26,7 +28,7 @@ use tillbind_firmware_bridge::receipt::{Job, NotASale};
 use tillbind_firmware_bridge::sale::Sale;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::{JournalConfig, ReceiptTapConfig, ScannerConfig};
+use crate::config::{JournalConfig, NfcConfig, ReceiptTapConfig, ScannerConfig};
 use journal::Journal;
 pub use journal::{FileNotes, NotesError};
 use status::Lamp;
@@ -54,7 +56,7 @@ pub enum ReceiptReading {
 pub enum DeviceEvent {
     /// A scan, repeats left out. What it holds of a payment card was zeroised before it got here.
     Scanned {
-        /// Name of the scanner.
+        /// Name of the scanner or contactless reader.
         device: String,
         /// What the scan means.
         code: Code,
@@ -165,6 +167,16 @@ impl Devices {
             let (rules, events) = (Arc::clone(&self.rules), self.events.clone());
             let (stop, alive) = (self.stop.clone(), self.alive.0.clone());
             scanner::start(config, rules, events, lamp, &self.clocks, stop, alive);
+        }
+    }
+
+    /// Starts the contactless readers.
+    pub fn start_nfc(&mut self, readers: &[NfcConfig]) {
+        for config in readers {
+            let lamp = self.light(&config.name, DeviceKind::Nfc, nfc::endpoint(config));
+            let events = self.events.clone();
+            let (stop, alive) = (self.stop.clone(), self.alive.0.clone());
+            nfc::start(config, events, lamp, &self.clocks, stop, alive);
         }
     }
 

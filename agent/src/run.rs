@@ -163,6 +163,7 @@ pub async fn run(
     });
     let clock_offset = watch::Sender::new(None);
     devices.start_scanners(&config.scanners);
+    devices.start_nfc(&config.nfc);
     let file_notes: Arc<dyn FileNotes> = Arc::new(replica.clone());
     devices.start_journals(&config.journals, &file_notes);
     let api = api::serve(

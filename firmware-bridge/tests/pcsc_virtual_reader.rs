@@ -3,6 +3,10 @@
 //! Wants Debian's `pcscd` and `vsmartcard-vpcd`; where they are missing this test says so. Other
 //! readers of the machine are left out by the virtual one's name.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits for other processes, in their time"
+)]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write, stderr};
 use std::net::{Ipv4Addr, TcpStream};

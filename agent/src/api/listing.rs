@@ -250,6 +250,7 @@ fn device(status: DeviceStatus) -> DeviceView {
         endpoint: status.endpoint,
         last_error: status.last_error,
         scans: status.counts.scans,
+        ambiguous: status.counts.ambiguous,
         jobs: status.counts.jobs,
         sales: status.counts.sales,
         files: status.counts.files,

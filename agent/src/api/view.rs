@@ -349,6 +349,8 @@ pub struct DeviceView {
     pub last_error: Option<String>,
     /// Scans.
     pub scans: u64,
+    /// Scans of a number that is by rule two things, which the settings settled.
+    pub ambiguous: u64,
     /// Print jobs.
     pub jobs: u64,
     /// Sales of journals.

@@ -307,6 +307,10 @@ fn profile_faults(config: &Config) -> Vec<String> {
 fn check_config(path: &std::path::Path, json: bool) -> Exit {
     let loaded = Config::load(path);
     let profiles = loaded.as_ref().map(profile_faults).unwrap_or_default();
+    let warnings = match &loaded {
+        Ok(config) => config.cards.warnings(),
+        Err(_) => Vec::new(),
+    };
     if json {
         let faults: Vec<Value> = match &loaded {
             Err(ConfigError::Faulty { faults, .. }) => faults
@@ -319,8 +323,11 @@ fn check_config(path: &std::path::Path, json: bool) -> Exit {
                 .map(|fault| json!({ "message": fault }))
                 .collect(),
         };
-        output::json(&json!({ "file": path, "faults": faults }));
+        output::json(&json!({ "file": path, "faults": faults, "warnings": warnings }));
     } else {
+        for warning in &warnings {
+            output::line(format!("{}: warning: {warning}", path.display()));
+        }
         match &loaded {
             Ok(_) if profiles.is_empty() => {
                 output::line(format!("{}: no faults", path.display()));

@@ -37,6 +37,8 @@ struct Finding {
 struct Report {
     checked: Vec<&'static str>,
     findings: Vec<Finding>,
+    /// What is as it was set and should be known all the same.
+    warnings: Vec<(&'static str, String)>,
     unreachable: bool,
 }
 
@@ -52,6 +54,13 @@ impl Report {
             remedy: remedy.into(),
         });
     }
+}
+
+/// Numbers that are by rule members' and others': the settings say whose, and here it is said.
+fn examine_cards(report: &mut Report, config: &Config) {
+    report.check("cards");
+    let warnings = config.cards.warnings().into_iter();
+    report.warnings.extend(warnings.map(|text| ("cards", text)));
 }
 
 pub(super) async fn doctor(path: &Path, as_json: bool) -> Exit {
@@ -75,6 +84,7 @@ pub(super) async fn doctor(path: &Path, as_json: bool) -> Exit {
 
 async fn examine(report: &mut Report, config: &Config) {
     examine_disk(report, config);
+    examine_cards(report, config);
     examine_identity(report, config);
     examine_profiles(report, config);
     examine_printers(report, config).await;
@@ -269,6 +279,14 @@ fn examine_status(report: &mut Report, status: &Value) {
         .into_iter()
         .flatten()
     {
+        if let Some(ambiguous @ 1..) = device.get("ambiguous").and_then(Value::as_u64) {
+            let name = device.get("name").and_then(Value::as_str).unwrap_or("?");
+            let text = format!(
+                "{name}: {ambiguous} scans were of numbers that are by rule a member's and \
+                 another's; member_prefixes settled them"
+            );
+            report.warnings.push(("devices", text));
+        }
         if let Some(fault) = device.get("fault").and_then(Value::as_str) {
             let name = device.get("name").and_then(Value::as_str).unwrap_or("?");
             report.find(
@@ -321,7 +339,11 @@ fn print(report: &Report, as_json: bool) {
             .iter()
             .map(|f| json!({ "check": f.what, "finding": f.text, "remedy": f.remedy }))
             .collect();
-        return output::json(&json!({ "checked": report.checked, "findings": findings }));
+        return output::json(&json!({
+            "checked": report.checked,
+            "findings": findings,
+            "warnings": report.warnings.iter().map(|(_, text)| text).collect::<Vec<_>>(),
+        }));
     }
     for what in &report.checked {
         let mut of_this = report
@@ -331,6 +353,9 @@ fn print(report: &Report, as_json: bool) {
             .peekable();
         if of_this.peek().is_none() {
             output::line(format!("ok        {what}"));
+        }
+        for (_, text) in report.warnings.iter().filter(|(of, _)| of == what) {
+            output::line(format!("warning   {what}: {text}"));
         }
         for finding in of_this {
             output::line(format!("FINDING   {what}: {}", finding.text));

@@ -143,7 +143,7 @@ pub(super) fn devices(devices: &Value) -> Vec<String> {
         .flat_map(|device| {
             let kind = text(device, "/kind");
             let (count, told) = match kind {
-                "scanner" => ("/scans", "scans"),
+                "scanner" | "nfc" => ("/scans", "scans"),
                 "receipt_tap" => ("/jobs", "receipts"),
                 _ => ("/sales", "sales"),
             };

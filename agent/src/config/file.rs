@@ -21,6 +21,7 @@ pub(super) struct File {
     pub(super) outbox: Outbox,
     pub(super) uplink: Uplink,
     pub(super) scanner: Vec<Scanner>,
+    pub(super) nfc: Vec<Nfc>,
     pub(super) receipt_tap: Vec<ReceiptTap>,
     pub(super) journal: Vec<Journal>,
 }
@@ -95,6 +96,15 @@ pub(super) struct Scanner {
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
+pub(super) struct Nfc {
+    pub(super) name: Option<String>,
+    pub(super) port: Option<String>,
+    pub(super) baud: Option<i64>,
+    pub(super) reader: Option<String>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct ReceiptTap {
     pub(super) name: Option<String>,
     pub(super) listen: Option<String>,
@@ -125,6 +135,7 @@ pub(super) fn known_names(path: &[&str]) -> Option<&'static [&'static str]> {
         ["outbox"] => Some(names_of::<Outbox>()),
         ["uplink"] => Some(names_of::<Uplink>()),
         ["scanner"] => Some(names_of::<Scanner>()),
+        ["nfc"] => Some(names_of::<Nfc>()),
         ["receipt_tap"] => Some(names_of::<ReceiptTap>()),
         ["journal"] => Some(names_of::<Journal>()),
         _ => None,

@@ -1,5 +1,6 @@
 //! From texts and numbers to settings that can be used, collecting every fault on the way.
 
+mod nfc;
 mod scanner;
 
 use std::collections::BTreeSet;
@@ -96,6 +97,7 @@ impl Reader<'_, '_> {
             outbox: self.outbox(&settings.outbox),
             uplink: self.uplink(&settings.uplink),
             scanners: self.each("scanner", settings.scanner, Self::scanner),
+            nfc: self.each("nfc", settings.nfc, Self::nfc),
             receipt_taps: self.each("receipt_tap", settings.receipt_tap, Self::receipt_tap),
             journals: self.each("journal", settings.journal, Self::journal),
         }
@@ -372,7 +374,7 @@ impl Reader<'_, '_> {
         if name == "api" || !self.names.insert(name.clone()) {
             self.fault(
                 at,
-                format!("the name {name:?} is taken: every scanner, tap and journal needs its own"),
+                format!("the name {name:?} is taken: every scanner, reader, tap and journal needs its own"),
             );
             return None;
         }

@@ -231,3 +231,53 @@ fn settings_that_a_framing_does_not_read_and_values_out_of_range_are_told_with_t
         "{found:?}"
     );
 }
+
+#[test]
+fn a_contactless_reader_is_on_a_serial_port_or_the_systems_own() {
+    let text = "[[nfc]]\nname = \"a\"\nport = \"/dev/ttyUSB0\"\n\
+                [[nfc]]\nname = \"b\"\nport = \"pcsc\"\nreader = \"ACR122\"\n\
+                [[nfc]]\nname = \"c\"\nport = \"pcsc\"\n";
+    let config = Config::parse(text).unwrap();
+    let serial = NfcReader::Serial {
+        port: PathBuf::from("/dev/ttyUSB0"),
+        baud: 115_200,
+    };
+    let pcsc = |part: Option<&str>| NfcReader::Pcsc {
+        part: part.map(str::to_owned),
+    };
+    let readers: Vec<NfcReader> = config.nfc.iter().map(|nfc| nfc.reader.clone()).collect();
+    assert_eq!(readers, [serial, pcsc(Some("ACR122")), pcsc(None)]);
+    assert_eq!(
+        config.device_ports(),
+        [("a", PathBuf::from("/dev/ttyUSB0"))]
+    );
+
+    for (settings, line, word) in [
+        ("name = \"a\"", 1, "port"),
+        ("name = \"a\"\nport = \"pcsc\"\nbaud = 9600", 4, "baud"),
+        (
+            "name = \"a\"\nport = \"/dev/x\"\nreader = \"R\"",
+            4,
+            "reader",
+        ),
+        ("name = \"a\"\nport = \"/dev/x\"\nbaud = 7", 4, "115200"),
+        (
+            "name = \"a\"\nport = \"pcsc\"\nreader = \"-h\"",
+            4,
+            "pcsc_scan",
+        ),
+    ] {
+        let found = faults(&format!("[[nfc]]\n{settings}\n"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, line, "{found:?}");
+        assert!(found[0].1.contains(word), "{found:?}");
+    }
+}
+
+#[test]
+fn a_prefix_whose_numbers_are_others_too_is_warned_of() {
+    let config = Config::parse("[cards]\nmember_prefixes = [\"627598\", \"95\"]\n").unwrap();
+    let warnings = config.cards.warnings();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("UnionPay"), "{warnings:?}");
+}

@@ -182,6 +182,10 @@ impl Scanner {
             return ControlFlow::Continue(());
         }
         self.lamp.count(|counts| counts.scans += 1);
+        if let Some(ambiguity) = code.ambiguity() {
+            self.lamp.count(|counts| counts.ambiguous += 1);
+            tracing::info!(device = self.name, "{ambiguity}");
+        }
         let event = DeviceEvent::Scanned {
             device: self.name.clone(),
             code,

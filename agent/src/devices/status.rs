@@ -33,6 +33,8 @@ pub struct Clocks {
 pub enum DeviceKind {
     /// A scanner.
     Scanner,
+    /// A contactless reader.
+    Nfc,
     /// A proxy before a receipt printer.
     ReceiptTap,
     /// A folder into which the POS writes its journal.
@@ -40,10 +42,11 @@ pub enum DeviceKind {
 }
 
 impl DeviceKind {
-    /// Returns the stable name: `scanner`, `receipt_tap` or `journal`.
+    /// Returns the stable name: `scanner`, `nfc`, `receipt_tap` or `journal`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scanner => "scanner",
+            Self::Nfc => "nfc",
             Self::ReceiptTap => "receipt_tap",
             Self::Journal => "journal",
         }
@@ -100,6 +103,8 @@ impl PortState {
 pub struct DeviceCounts {
     /// Scans told, repeats left out.
     pub scans: u64,
+    /// Scans of a number that is by rule two things, which the settings settled.
+    pub ambiguous: u64,
     /// Print jobs told.
     pub jobs: u64,
     /// Connections of the POS that the printer took.

@@ -84,7 +84,7 @@ impl Reader<'_, '_> {
         })
     }
 
-    fn baud(&mut self, baud: Option<i64>, at: At) -> Option<u32> {
+    pub(super) fn baud(&mut self, baud: Option<i64>, at: At) -> Option<u32> {
         let Some(baud) = baud else {
             return Some(9_600);
         };

@@ -1,0 +1,275 @@
+use std::fs::File;
+use std::future::Future;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant as RealTime;
+
+use chrono::DateTime;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use tillbind_firmware_bridge::nfc::pn532::frame::{ACK, FROM_CHIP, Frame, Framer, encode};
+use tokio::time::timeout;
+
+use super::*;
+use crate::devices::{DeviceKind, Devices};
+
+/// No test waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future)
+        .await
+        .expect("nothing happened within the test's patience")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the reader's time-outs pass in the time of the port"
+)]
+fn clocks() -> Clocks {
+    let start = RealTime::now();
+    Clocks {
+        wall: Arc::new(|| DateTime::UNIX_EPOCH),
+        elapsed: Arc::new(move || start.elapsed()),
+    }
+}
+
+/// Plugs a reader in: its end of the line, behind a link as udev makes one.
+fn plug(link: &Path) -> File {
+    let reader = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&reader).unwrap();
+    unlockpt(&reader).unwrap();
+    let name = ptsname(&reader, Vec::new()).unwrap();
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(name.as_bytes()));
+    std::os::unix::fs::symlink(path, link).unwrap();
+    File::from(reader)
+}
+
+/// Answers as a PN532 does, with this type A number from the third poll on, for so many polls.
+fn simulate(mut line: File, uid: &'static [u8], polls_max: usize) {
+    thread::spawn(move || {
+        let mut framer = Framer::default();
+        let mut polls = 0;
+        let mut bytes = [0; 256];
+        while let Ok(count @ 1..) = line.read(&mut bytes) {
+            for frame in framer.feed(&bytes[..count]) {
+                let Frame::Data { data, .. } = frame else {
+                    continue;
+                };
+                let answer = match data[..] {
+                    [0x02] => vec![0x03, 0x32, 1, 6, 0x01],
+                    [0x4a, 1, 0] => {
+                        polls += 1;
+                        match polls {
+                            3.. if polls < 3 + polls_max => {
+                                let head =
+                                    [0x4b, 1, 1, 0, 0x44, 0, u8::try_from(uid.len()).unwrap()];
+                                [&head, uid].concat()
+                            }
+                            _ => vec![0x4b, 0],
+                        }
+                    }
+                    [command, ..] => vec![command + 1],
+                    [] => continue,
+                };
+                let told = [&ACK[..], &encode(FROM_CHIP, &answer)].concat();
+                if line.write_all(&told).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+}
+
+struct Rig {
+    devices: Devices,
+    events: mpsc::Receiver<DeviceEvent>,
+    stop: watch::Sender<bool>,
+}
+
+impl Rig {
+    fn start(readers: &[NfcConfig]) -> Self {
+        let (sender, events) = mpsc::channel(64);
+        let (stop, stopped) = watch::channel(false);
+        let mut devices = Devices::new(Arc::default(), sender, stopped, clocks());
+        devices.start_nfc(readers);
+        Self {
+            devices,
+            events,
+            stop,
+        }
+    }
+
+    async fn event(&mut self) -> DeviceEvent {
+        within(self.events.recv())
+            .await
+            .expect("the readers have ended")
+    }
+}
+
+#[tokio::test]
+async fn a_card_on_a_pn532_is_a_scan_and_a_random_number_says_why_it_is_none() {
+    for (uid, kind) in [
+        (
+            &[0x04, 0x16, 0xc6, 0xc2, 0xd7, 0x38, 0x81][..],
+            "member_card",
+        ),
+        (&[0x08, 1, 2, 3], "unknown"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("reader");
+        simulate(plug(&link), uid, usize::MAX / 2);
+        let mut rig = Rig::start(&[NfcConfig {
+            name: "counter".to_owned(),
+            reader: NfcReader::Serial {
+                port: link,
+                baud: 115_200,
+            },
+        }]);
+        let DeviceEvent::Port {
+            kind: device,
+            state,
+            ..
+        } = rig.event().await
+        else {
+            panic!("no state")
+        };
+        assert_eq!((device, state), (DeviceKind::Nfc, PortState::Open));
+        let DeviceEvent::Scanned { device, code } = rig.event().await else {
+            panic!("no scan")
+        };
+        assert_eq!((device.as_str(), code.kind()), ("counter", kind));
+        // It rests there through many polls, and is told no second time.
+        let again = timeout(Duration::from_secs(1), rig.events.recv()).await;
+        assert!(again.is_err(), "{again:?}");
+        assert_eq!(rig.devices.status()[0].counts.scans, 1);
+        rig.stop.send_replace(true);
+        drop(rig.events);
+        within(rig.devices.stopped()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_answer_is_told_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("reader");
+    let _line = plug(&link);
+    let mut rig = Rig::start(&[NfcConfig {
+        name: "counter".to_owned(),
+        reader: NfcReader::Serial {
+            port: link,
+            baud: 115_200,
+        },
+    }]);
+    let DeviceEvent::Port { state, .. } = rig.event().await else {
+        panic!("no state")
+    };
+    assert!(
+        state.fault().is_some_and(|fault| fault.contains("115200")),
+        "{state:?}"
+    );
+}
+
+/// Runs a shell's script in the helper's place until it has told so many events.
+async fn watch_script(script: &str, count: usize) -> (Vec<DeviceEvent>, Vec<String>) {
+    let (sender, mut events) = mpsc::channel(64);
+    let (stop, stopped) = watch::channel(false);
+    let clocks = clocks();
+    let lamp = Lamp::new("pcsc", DeviceKind::Nfc, "pcsc".to_owned(), clocks.wall);
+    tokio::spawn(super::super::status::report(lamp.view(), sender.clone()));
+    let helper = Helper {
+        program: PathBuf::from("/bin/sh"),
+        arguments: vec!["-c".into(), script.into()],
+    };
+    let watching = tokio::spawn(async move {
+        helper
+            .watch("pcsc", &sender, &lamp, &clocks.elapsed, stopped)
+            .await;
+    });
+    let mut told = Vec::new();
+    let mut states = Vec::new();
+    while told.len() < count {
+        match within(events.recv()).await.expect("an event") {
+            DeviceEvent::Port { state, .. } => {
+                states.push(
+                    state
+                        .fault()
+                        .map_or(state.as_str().to_owned(), str::to_owned),
+                );
+            }
+            event => told.push(event),
+        }
+    }
+    stop.send_replace(true);
+    within(watching).await.unwrap();
+    (told, states)
+}
+
+#[tokio::test]
+async fn a_helper_that_dies_is_started_again() {
+    let script = r#"
+        echo '{"happened":"fault","reason":"no reader"}'
+        echo '{"happened":"reader","reader":"R"}'
+        echo noise
+        echo '{"happened":"card","reader":"R","uid":"0416C6C2D73881"}'
+        sleep 0.2
+        exit 3
+    "#;
+    let (told, states) = watch_script(script, 3).await;
+    for event in &told {
+        assert!(
+            matches!(event, DeviceEvent::Scanned { device, code }
+                if device == "pcsc" && code.kind() == "member_card"),
+            "{event:?}"
+        );
+        assert!(!format!("{event:?}").contains("0416"));
+    }
+    assert!(states.iter().any(|state| state == "open"), "{states:?}");
+    assert!(
+        states
+            .iter()
+            .any(|state| state.contains("is started again")),
+        "{states:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_helper_whose_library_is_missing_says_what_to_install_and_stops_nothing() {
+    let (sender, mut events) = mpsc::channel(64);
+    let (_stop, stopped) = watch::channel(false);
+    let clocks = clocks();
+    let lamp = Lamp::new("pcsc", DeviceKind::Nfc, "pcsc".to_owned(), clocks.wall);
+    tokio::spawn(super::super::status::report(lamp.view(), sender.clone()));
+    for (program, arguments, hint) in [
+        (
+            "/bin/sh",
+            vec!["-c".into(), "exit 127".into()],
+            "libpcsclite1",
+        ),
+        (
+            "/nowhere/tillbind-pcsc",
+            Vec::new(),
+            "install it beside the agent",
+        ),
+    ] {
+        let helper = Helper {
+            program: PathBuf::from(program),
+            arguments,
+        };
+        let (lamp, sender, elapsed) = (lamp.clone(), sender.clone(), clocks.elapsed.clone());
+        let stopped = stopped.clone();
+        let watching = tokio::spawn(async move {
+            helper
+                .watch("pcsc", &sender, &lamp, &elapsed, stopped)
+                .await;
+        });
+        let DeviceEvent::Port { state, .. } = within(events.recv()).await.expect("a state") else {
+            panic!("no state")
+        };
+        assert!(
+            state.fault().is_some_and(|fault| fault.contains(hint)),
+            "{state:?}"
+        );
+        watching.abort();
+    }
+}
