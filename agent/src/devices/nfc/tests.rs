@@ -189,15 +189,15 @@ async fn watch_script(script: &str, count: usize) -> (Vec<DeviceEvent>, Vec<Stri
     let mut told = Vec::new();
     let mut states = Vec::new();
     while told.len() < count {
-        match within(events.recv()).await.expect("an event") {
-            DeviceEvent::Port { state, .. } => {
-                states.push(
-                    state
-                        .fault()
-                        .map_or(state.as_str().to_owned(), str::to_owned),
-                );
-            }
-            event => told.push(event),
+        let event = within(events.recv()).await.expect("an event");
+        if let DeviceEvent::Port { state, .. } = event {
+            states.push(
+                state
+                    .fault()
+                    .map_or(state.as_str().to_owned(), str::to_owned),
+            );
+        } else {
+            told.push(event);
         }
     }
     stop.send_replace(true);
