@@ -38,8 +38,9 @@ fn setup(line: &str) -> Setup {
 }
 
 fn fixtures() -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(root().join("tests/fixtures/escpos"))
-        .unwrap()
+    let mut paths: Vec<PathBuf> = ["escpos", "star"]
+        .iter()
+        .flat_map(|device| fs::read_dir(root().join("tests/fixtures").join(device)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "bin"))
         .collect();

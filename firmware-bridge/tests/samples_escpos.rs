@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use tillbind_firmware_bridge::receipt::{
-    Dialect, Encoding, EscPos, Item, Job, Profile, Reading, ReceiptDecoder,
+    Dialect, Encoding, Item, Job, Language, Profile, Reading, ReceiptDecoder, Stream,
 };
 
 /// What an independent reading of one stream found.
@@ -295,7 +295,7 @@ const SAMPLES: &[Sample] = &[
             "underline bold italic",
             "normal height",
         ],
-        first_code: Some("12345678911"),
+        first_code: Some("123456789111"),
     },
 ];
 
@@ -323,15 +323,23 @@ struct Counts {
 
 fn count(bytes: &[u8]) -> Counts {
     let mut counts = Counts::default();
-    let mut stream = EscPos::new(Dialect::Auto);
+    let mut stream = Stream::new(Language::EscPos);
     let mut sink = |item: Item<'_>| match item {
         Item::Cut => counts.cuts += 1,
         Item::DrawerKick => counts.kicks += 1,
         Item::Image { .. } => counts.images += 1,
         Item::Code { .. } => counts.codes += 1,
-        Item::Unknown | Item::StarMark => counts.unknown += 1,
+        Item::Unknown => counts.unknown += 1,
         Item::Text { .. }
         | Item::LineFeed
+        | Item::FeedLines(_)
+        | Item::FeedUnits(_)
+        | Item::LineSpacing(_)
+        | Item::MotionUnits(..)
+        | Item::Pitch(_)
+        | Item::Spacing(_)
+        | Item::Page(_)
+        | Item::Skipped(_)
         | Item::CarriageReturn
         | Item::Tab
         | Item::TabStops(_)
@@ -418,6 +426,161 @@ fn the_samples_read_the_same_byte_by_byte() {
             "{}",
             sample.file
         );
+    }
+}
+
+/// Reads a sample and returns its codes, runs of the same one written once.
+fn codes(file: &str) -> Option<Vec<String>> {
+    let path = folder()?.join(format!("{file}.bin"));
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (jobs, _) = jobs(&bytes, 700);
+    let mut codes: Vec<String> = jobs.into_iter().flat_map(|job| job.codes).collect();
+    codes.dedup();
+    Some(codes)
+}
+
+/// What a scanner reads off the paper: check digits that the printer adds, UPC-E as UPC-A, digits that
+/// Code 128 packs in pairs; Code 39 without its asterisks.
+#[test]
+fn barcodes_of_the_samples_are_read_as_a_scanner_would() {
+    let Some(escpos_php) = codes("b-escpos-php-barcode") else {
+        return;
+    };
+    assert_eq!(
+        escpos_php,
+        [
+            "ABC",
+            "0123456789012",
+            "012345678901",
+            "012345678905",
+            "012345000065",
+            "012345678905",
+            "012345678901",
+            "0123456789012",
+            "01234565",
+            "01234567",
+            "ABC 012",
+            "$%+-./",
+            "TEXT",
+            "0123456789",
+            "A012345A",
+            "A012$+-./:A",
+            "012abcd",
+            "012ABCD",
+            "012ABCDabcd",
+            "213243",
+        ]
+    );
+    assert_eq!(
+        codes("b-thermal-test4").unwrap(),
+        [
+            "123456789111",
+            "0ABCD123",
+            "123456",
+            "Abcd123",
+            "12345678",
+            "3130630574613",
+            "CODE128 test no spec should be B",
+            "CODE128 test 1",
+            "CODE128 test 2",
+            "50859935",
+            "https://google.com",
+            "https://test.com",
+        ]
+    );
+}
+
+#[test]
+fn two_dimensional_codes_of_the_samples_give_their_content() {
+    let Some(qr) = codes("b-escpos-php-qr-code") else {
+        return;
+    };
+    assert_eq!(
+        qr,
+        [
+            "Testing 123",
+            &"0123456789".repeat(4),
+            &"abcdefghijklmnopqrstuvwxyz".repeat(2)[..40],
+            &"\0".repeat(40),
+            "Testing 123",
+        ]
+    );
+    assert_eq!(codes("b-escpos-php-pdf417-code").unwrap(), ["Testing 123"]);
+    assert_eq!(
+        codes("b-thermal-test3").unwrap(),
+        ["https://nielsleenheer.com"]
+    );
+}
+
+/// Its text stands on a page of 512 × 831 units; each dashed line runs up or down an edge of it.
+#[test]
+fn the_page_of_the_samples_is_read_from_top_to_bottom() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    let bytes = fs::read(folder.join("a-epson-coupon-pagemode.bin")).unwrap();
+    let (jobs, _) = jobs(&bytes, 512);
+    assert_eq!(jobs.len(), 1);
+    let lines: Vec<&str> = jobs[0].lines.iter().map(|line| line.trim()).collect();
+    let dashes = "-".repeat(35);
+    assert_eq!(
+        lines,
+        [
+            "$5 OFF",
+            "good for any",
+            "purchase over",
+            "$50.00 or more",
+            &dashes,
+            &dashes
+        ]
+    );
+}
+
+/// Rows of the table of characters, as the makers of the pages publish them.
+#[test]
+fn every_page_of_the_samples_that_has_a_mapping_is_read() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    let bytes = fs::read(folder.join("b-escpos-php-character-tables.bin")).unwrap();
+    let (tables, _) = jobs(&bytes, 512);
+    let text = tables[0].text();
+    for (title, row) in [
+        ("Table 1: CP932", "C ﾀﾁﾂﾃﾄﾅﾆﾇﾈﾉﾊﾋﾌﾍﾎﾏﾐﾑﾒﾓﾔﾕﾖﾗﾘﾙﾚﾛﾜﾝﾞﾟ"),
+        ("Table 2: CP850", "E ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{ad}±‗¾¶§÷¸°¨·¹³²■"),
+        ("Table 3: CP860", "8 ÇüéâãàÁçêÊèÍÔìÃÂÉÀÈôõòÚùÌÕÜ¢£Ù₧Ó"),
+        ("Table 4: CP863", "8 ÇüéâÂà¶çêëèïî‗À§ÉÈÊôËÏûù¤ÔÜ¢£ÙÛƒ"),
+        ("Table 14: CP737", "8 ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθ"),
+        ("Table 17: CP866", "E рстуфхцчшщъыьэюяЁёЄєЇїЎў°∙·√№¤■"),
+        ("Table 18: CP852", "A áíóúĄąŽžĘę¬źČş«»░▒▓│┤ÁÂĚŞ╣║╗╝Żż┐"),
+        ("Table 30: TCVN-3-1", "E �ỏõóọồổỗốộờởỡớợù�ủũúụừửữứựỳỷỹýỵ"),
+        ("Table 33: CP775", "8 ĆüéāäģåćłēŖŗīŹÄÅÉæÆōöĢ¢ŚśÖÜø£Ø×¤"),
+        ("Table 34: CP855", "A аАбБцЦдДеЕфФгГ«»░▒▓│┤хХиИ╣║╗╝йЙ┐"),
+        ("Table 36: CP862", "8 אבגדהוזחטיךכלםמןנסעףפץצקרשת¢£¥₧ƒ"),
+        ("Table 37: CP864", "C ¢ﺀﺁﺃﺅﻊﺋﺍﺑﺓﺗﺛﺟﺣﺧﺩﺫﺭﺯﺳﺷﺻﺿﻁﻅﻋﻏ¦¬÷×ﻉ"),
+        ("Table 39: ISO_8859-2", "C ŔÁÂĂÄĹĆÇČÉĘËĚÍÎĎĐŃŇÓÔŐÖ×ŘŮÚŰÜÝŢß"),
+        ("Table 42: CP774", "C └┴┬├─┼ŲŪ╚╔╩╦╠═╬Žąčęėįšųūž┘┌█▄▌▐▀"),
+        ("Table 43: CP772", "E рстуфхцчшщъыьэюяЁё≥≤„“÷≈°∙·√ⁿ²■"),
+        ("Table 44: CP1125", "E рстуфхцчшщъыьэюяЁёҐґЄєІіЇї·√№¤■"),
+        ("Table 45: CP1250", "C ŔÁÂĂÄĹĆÇČÉĘËĚÍÎĎĐŃŇÓÔŐÖ×ŘŮÚŰÜÝŢß"),
+        (
+            "Table 53: RK1048",
+            "A \u{a0}ҰұӘ¤Ө¦§Ё©Ғ«¬\u{ad}®Ү°±Ііөµ¶·ё№ғ»әҢңү",
+        ),
+    ] {
+        let at = text.find(title).unwrap_or_else(|| panic!("{title}"));
+        let rows = text[at..].lines().take(8);
+        assert!(rows.into_iter().any(|r| r == row), "{title}: {row}");
+    }
+    let bytes = fs::read(folder.join("b-escpos-php-character-encodings.bin")).unwrap();
+    let (encodings, _) = jobs(&bytes, 512);
+    let text = encodings[0].text();
+    for snippet in [
+        "Tiếng Việt, còn gọi tiếng Việt Nam hay Việt ngữ",
+        "นายสังฆภัณฑ์ เฮงพิทักษ์ฝั่ง",
+        "Kæmi ný öxi hér ykist þjófum nú bæði víl og ádrepa.",
+    ] {
+        assert!(text.contains(snippet), "{snippet} not in {text}");
     }
 }
 

@@ -1,18 +1,25 @@
 //! Text of receipts: which characters the bytes stand for.
 //!
-//! A printer's page is chosen by the stream (`ESC t n`, Epson's numbers), two-byte text by `FS &` …
-//! `FS .`, `FS C 1` and `ESC R n`; where the stream is silent, the profile's `encoding` decides,
-//! since many tills rely on how their printer was set up.
+//! A printer's page is chosen by the stream (`ESC t n` with Epson's numbers, `ESC GS t n` with Star's),
+//! two-byte text by `FS &` … `FS .`, `FS C 1`, `ESC $ 1`, `ESC p` and `ESC R n`; where the stream is
+//! silent, the profile's `encoding` decides, since many tills rely on how their printer was set up.
+//! `ESC R n` also replaces up to twelve characters within ASCII.
 //!
-//! Deliberately absent: the twelve characters that `ESC R n` replaces within ASCII, right-to-left
-//! reordering, and pages with no public mapping (user-defined, TCVN-3, Hiragana). Bytes without a
-//! character become U+FFFD; nothing fails.
+//! Deliberately absent: right-to-left reordering, and pages with no public mapping (user-defined
+//! ones, Hiragana, the Thai pages that stack their signs). Bytes without a character become U+FFFD;
+//! nothing fails.
 
 use std::fmt;
 
 use encoding_rs::Encoding as Codec;
 
+use super::dialect::Language;
+
+mod international;
+mod numbers;
 mod tables;
+
+use numbers::{epson_page, page_named, star_page};
 
 /// Number of `ESC R n` for Japan.
 const INTERNATIONAL_JAPAN: u8 = 8;
@@ -20,6 +27,8 @@ const INTERNATIONAL_JAPAN: u8 = 8;
 const INTERNATIONAL_KOREA: u8 = 13;
 /// Number of `ESC t n` for the Katakana page.
 const PAGE_KATAKANA: u8 = 1;
+/// Number of `ESC GS t n` for the Katakana page.
+const STAR_PAGE_KATAKANA: u8 = 2;
 /// Number of `FS C n` for Shift-JIS.
 const KANJI_SHIFT_JIS: u8 = 1;
 
@@ -116,111 +125,55 @@ impl Encoding {
     }
 }
 
-fn page_named(plain: &str) -> Option<Encoding> {
-    let number = match plain {
-        "katakana" => PAGE_KATAKANA,
-        "iso88592" => 39,
-        "iso885915" => 40,
-        _ => {
-            let digits = plain
-                .strip_prefix("windows")
-                .or_else(|| plain.strip_prefix("cp"))?;
-            match digits.parse::<u16>().ok()? {
-                437 => 0,
-                850 => 2,
-                860 => 3,
-                863 => 4,
-                865 => 5,
-                857 => 13,
-                737 => 14,
-                1252 => 16,
-                866 => 17,
-                852 => 18,
-                858 => 19,
-                874 => 21,
-                720 => 32,
-                775 => 33,
-                855 => 34,
-                861 => 35,
-                862 => 36,
-                869 => 38,
-                1125 => 44,
-                1250 => 45,
-                1251 => 46,
-                1253 => 47,
-                1254 => 48,
-                1255 => 49,
-                1256 => 50,
-                1257 => 51,
-                1258 => 52,
-                _ => return None,
-            }
-        }
-    };
-    epson_page(number).map(Encoding::Single)
-}
-
-/// Returns the page that Epson numbers `n` in `ESC t n`, or nothing where the page has no mapping.
-fn epson_page(n: u8) -> Option<Page> {
-    let source = match n {
-        0 => PageSource::Table(tables::CP437),
-        PAGE_KATAKANA => PageSource::Table(tables::KATAKANA),
-        2 => PageSource::Table(tables::CP850),
-        3 => PageSource::Table(tables::CP860),
-        4 => PageSource::Table(tables::CP863),
-        5 => PageSource::Table(tables::CP865),
-        13 => PageSource::Table(tables::CP857),
-        14 => PageSource::Table(tables::CP737),
-        15 => PageSource::Codec(encoding_rs::ISO_8859_7),
-        16 => PageSource::Codec(encoding_rs::WINDOWS_1252),
-        17 => PageSource::Codec(encoding_rs::IBM866),
-        18 => PageSource::Table(tables::CP852),
-        19 => PageSource::Table(tables::CP858),
-        20 | 21 | 26 => PageSource::Codec(encoding_rs::WINDOWS_874),
-        32 => PageSource::Table(tables::CP720),
-        33 => PageSource::Table(tables::CP775),
-        34 => PageSource::Table(tables::CP855),
-        35 => PageSource::Table(tables::CP861),
-        36 => PageSource::Table(tables::CP862),
-        38 => PageSource::Table(tables::CP869),
-        39 => PageSource::Codec(encoding_rs::ISO_8859_2),
-        40 => PageSource::Codec(encoding_rs::ISO_8859_15),
-        44 => PageSource::Table(tables::CP1125),
-        45 => PageSource::Codec(encoding_rs::WINDOWS_1250),
-        46 => PageSource::Codec(encoding_rs::WINDOWS_1251),
-        47 => PageSource::Codec(encoding_rs::WINDOWS_1253),
-        48 => PageSource::Codec(encoding_rs::WINDOWS_1254),
-        49 => PageSource::Codec(encoding_rs::WINDOWS_1255),
-        50 => PageSource::Codec(encoding_rs::WINDOWS_1256),
-        51 => PageSource::Codec(encoding_rs::WINDOWS_1257),
-        52 => PageSource::Codec(encoding_rs::WINDOWS_1258),
-        _ => return None,
-    };
-    Some(Page(source))
-}
-
 /// What a stream has said about its characters so far. `ESC @` takes it back to the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Charset {
-    /// `ESC t n`; nothing until the stream chooses.
+    /// Whose numbers a page is chosen by.
+    pub language: Language,
+    /// `ESC t n` or `ESC GS t n`; nothing until the stream chooses.
     pub page: Option<u8>,
     /// `FS &` (true) or `FS .` (false); nothing until the stream chooses.
     pub kanji: Option<bool>,
     /// `FS C n`; nothing until the stream chooses.
     pub kanji_code: Option<u8>,
+    /// Star's `ESC $ n`; nothing until the stream chooses.
+    pub shift_jis: Option<bool>,
+    /// Star's `ESC p` (true) and `ESC q`: two bytes of JIS below 0x80 a character.
+    pub jis: bool,
+    /// `FS ( C` or `ESC GS ) U`: text is UTF-8.
+    pub utf8: bool,
     /// `ESC R n`.
     pub international: u8,
 }
 
 enum Choice {
     Multi(MultiByte),
+    Jis,
     Single(Page),
     /// A page that the stream chose and nobody maps.
     Unmapped,
 }
 
 impl Charset {
+    /// Starts at the defaults of a dialect's printers.
+    pub(super) fn new(language: Language) -> Self {
+        Self {
+            language,
+            ..Self::default()
+        }
+    }
+
     fn choose(self, printer: Encoding) -> Choice {
+        if self.utf8 {
+            return Choice::Multi(MultiByte::Utf8);
+        }
+        match self.language {
+            Language::EscPos => self.choose_epson(printer),
+            Language::Star => self.choose_star(printer),
+        }
+    }
+
+    fn choose_epson(self, printer: Encoding) -> Choice {
         if self.kanji_code == Some(KANJI_SHIFT_JIS) {
             return Choice::Multi(MultiByte::ShiftJis);
         }
@@ -236,42 +189,100 @@ impl Charset {
         if self.kanji.is_none() && self.page == Some(PAGE_KATAKANA) && says_japanese {
             return Choice::Multi(MultiByte::ShiftJis);
         }
+        self.choose_page(printer, epson_page)
+    }
+
+    /// Star's Chinese and Korean printers need no command for their two-byte text; `ESC R D` (13) is
+    /// what drivers send before Korean.
+    fn choose_star(self, printer: Encoding) -> Choice {
+        if self.jis {
+            return Choice::Jis;
+        }
+        match (self.shift_jis, self.kanji, self.page, printer) {
+            (Some(true), ..) => return Choice::Multi(MultiByte::ShiftJis),
+            // Its printers of Japan have the Katakana page where no kanji are.
+            (Some(false), _, None, _) => {
+                return star_page(STAR_PAGE_KATAKANA).map_or(Choice::Unmapped, Choice::Single);
+            }
+            (None, Some(true), _, Encoding::Single(_)) => {
+                return Choice::Multi(MultiByte::Gb18030);
+            }
+            (None, None, None, Encoding::Single(_))
+                if self.international == INTERNATIONAL_KOREA =>
+            {
+                return Choice::Multi(MultiByte::EucKr);
+            }
+            _ => {}
+        }
+        self.choose_page(printer, star_page)
+    }
+
+    fn choose_page(self, printer: Encoding, numbered: fn(u8) -> Option<Page>) -> Choice {
         match (self.page, printer) {
             // Page 0 is what libraries send by habit before Chinese or Korean text.
-            (None | Some(0), Encoding::Multi(multi)) if self.kanji.is_none() => {
+            (None | Some(0), Encoding::Multi(multi)) if self.kanji != Some(false) => {
                 Choice::Multi(multi)
             }
             // 255 is the printer's own user-defined page: its set-up is all that is known.
             (None | Some(255), Encoding::Single(page)) => Choice::Single(page),
             (None | Some(255), Encoding::Multi(multi)) => Choice::Multi(multi),
-            (Some(n), _) => epson_page(n).map_or(Choice::Unmapped, Choice::Single),
+            (Some(n), _) => numbered(n).map_or(Choice::Unmapped, Choice::Single),
         }
     }
 
     /// Decodes text that was sent under this state to a printer set up for `printer`.
     pub fn decode(self, bytes: &[u8], printer: Encoding) -> String {
-        if bytes.is_ascii() {
+        let replaced = international::replaced(self.language, self.international);
+        if bytes.is_ascii() && !self.jis && replaced.is_empty() {
             return bytes.iter().map(|&b| char::from(b)).collect();
         }
-        match self.choose(printer) {
-            Choice::Multi(multi) => multi
-                .codec()
-                .decode_without_bom_handling(bytes)
-                .0
-                .into_owned(),
-            Choice::Single(page) => page.decode(bytes),
-            Choice::Unmapped => bytes
-                .iter()
-                .map(|&b| {
-                    if b.is_ascii() {
-                        char::from(b)
-                    } else {
-                        char::REPLACEMENT_CHARACTER
-                    }
-                })
-                .collect(),
+        let (text, is_ascii_replaced) = match self.choose(printer) {
+            Choice::Multi(multi) => {
+                let codec = multi.codec();
+                let text = codec.decode_without_bom_handling(bytes).0.into_owned();
+                (text, multi != MultiByte::Utf8)
+            }
+            Choice::Jis => (decode_jis(bytes), false),
+            Choice::Single(page) => (page.decode(bytes), true),
+            Choice::Unmapped => (only_ascii(bytes), true),
+        };
+        if is_ascii_replaced && !replaced.is_empty() {
+            return text
+                .chars()
+                .map(|c| international::replace(replaced, c))
+                .collect();
+        }
+        text
+    }
+}
+
+/// Two bytes below 0x80 a character: EUC-JP without its upper bits.
+fn decode_jis(bytes: &[u8]) -> String {
+    let is_pair = |pair: &&[u8]| pair.len() == 2 && pair.iter().all(|b| (0x21..0x7F).contains(b));
+    let mut text = String::new();
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        if let Some(pair) = rest.get(..2).filter(is_pair) {
+            let euc: Vec<u8> = pair.iter().map(|b| b | 0x80).collect();
+            text.push_str(&encoding_rs::EUC_JP.decode_without_bom_handling(&euc).0);
+            rest = &rest[2..];
+        } else {
+            text.push_str(&only_ascii(&[first]));
+            rest = after;
         }
     }
+    text
+}
+
+fn only_ascii(bytes: &[u8]) -> String {
+    let character = |&b: &u8| {
+        if b.is_ascii() {
+            char::from(b)
+        } else {
+            char::REPLACEMENT_CHARACTER
+        }
+    };
+    bytes.iter().map(character).collect()
 }
 
 impl MultiByte {
@@ -320,10 +331,12 @@ mod tests {
     #[test]
     fn every_table_holds_one_character_for_every_upper_byte() {
         for n in 0..=255 {
-            let Some(Page(PageSource::Table(table))) = epson_page(n) else {
-                continue;
-            };
-            assert_eq!(table.chars().count(), 128, "page {n}");
+            for page in [epson_page(n), star_page(n)] {
+                let Some(Page(PageSource::Table(table))) = page else {
+                    continue;
+                };
+                assert_eq!(table.chars().count(), 128, "page {n}");
+            }
         }
     }
 
@@ -375,6 +388,7 @@ mod tests {
             kanji: None,
             kanji_code: Some(1),
             international: 8,
+            ..Charset::default()
         };
         assert_eq!(
             japanese.decode(b"\x93\xfa\x96{\xb1", Encoding::default()),
@@ -401,9 +415,76 @@ mod tests {
     #[test]
     fn a_page_without_mapping_keeps_its_ascii() {
         assert_eq!(
-            page(30).decode(b"Ti\xd5ng 5.00", Encoding::default()),
+            page(29).decode(b"Ti\xd5ng 5.00", Encoding::default()),
             "Ti\u{fffd}ng 5.00"
         );
+    }
+
+    fn star(n: u8) -> Charset {
+        Charset {
+            page: Some(n),
+            ..Charset::new(Language::Star)
+        }
+    }
+
+    #[test]
+    fn star_numbers_its_pages_otherwise() {
+        let printer = Encoding::default();
+        assert_eq!(star(4).decode(b"\xd5 1", printer), "€ 1");
+        assert_eq!(star(32).decode(b"\x80", printer), "€");
+        assert_eq!(star(10).decode(b"\x80", printer), "А");
+        assert_eq!(star(0).decode(b"\xa0", printer), "Ä");
+        assert_eq!(Charset::new(Language::Star).decode(b"\x84", printer), "ä");
+    }
+
+    #[test]
+    fn star_printers_of_east_asia_say_little_or_nothing() {
+        let silent = Charset::new(Language::Star);
+        let gbk = Encoding::parse("gbk").unwrap();
+        assert_eq!(silent.decode(b"\xb2\xcd\xb9\xdd", gbk), "餐馆");
+        let korean = Charset {
+            international: 13,
+            ..silent
+        };
+        assert_eq!(
+            korean.decode(b"\xc7\xd5\xb0\xe8", Encoding::default()),
+            "합계"
+        );
+        let japanese = Charset {
+            international: 8,
+            shift_jis: Some(true),
+            ..silent
+        };
+        assert_eq!(
+            japanese.decode(b"\x93\xfa\x96{ \\100", Encoding::default()),
+            "日本 ¥100"
+        );
+        let jis = Charset {
+            jis: true,
+            ..silent
+        };
+        assert_eq!(jis.decode(b"F|K\\", Encoding::default()), "日本");
+    }
+
+    #[test]
+    fn utf_8_by_command_needs_no_page() {
+        let utf8 = Charset {
+            utf8: true,
+            ..page(19)
+        };
+        assert_eq!(
+            utf8.decode("5 € 餐".as_bytes(), Encoding::default()),
+            "5 € 餐"
+        );
+    }
+
+    #[test]
+    fn an_international_set_replaces_characters_of_ascii() {
+        let germany = Charset {
+            international: 2,
+            ..Charset::default()
+        };
+        assert_eq!(germany.decode(b"K{se 1 ~", Encoding::default()), "Käse 1 ß");
     }
 
     #[test]

@@ -1,10 +1,22 @@
 //! The one type that callers push a receipt stream through.
+//!
+//! With [`Dialect::Auto`] a job is read as the job before it was, the first as ESC/POS. The bytes of a
+//! job that has borne no mark so far are kept, at most [`LOOK_BACK_BYTES`]; when a mark of the other
+//! dialect is met, what was read of this job is forgotten and all of it is read again under the right
+//! one, which is then not doubted until the job has ended.
 
 use super::codepage::Encoding;
-use super::dialect::Dialect;
-use super::escpos::EscPos;
+use super::dialect::{Dialect, Language};
+use super::item::Item;
 use super::job::{Job, JobEnd};
 use super::paper::Paper;
+use super::stream::Stream;
+
+/// How much of a job is kept to be read again. Where a job bears its first mark of the other dialect
+/// further behind, its beginning stays as it was read, and the right dialect begins at the mark.
+pub const LOOK_BACK_BYTES: usize = 64 << 10;
+/// How much is read before the kept bytes are looked at again.
+const SLICE_BYTES: usize = 4 << 10;
 
 /// Makes jobs of a printer's byte stream, in memory that is bounded whatever is sent.
 ///
@@ -14,29 +26,66 @@ use super::paper::Paper;
 /// [`ReceiptDecoder::finish`].
 #[derive(Debug)]
 pub struct ReceiptDecoder {
-    stream: EscPos,
+    stream: Stream,
     paper: Paper,
-    skipped_bytes_told: u64,
+    /// The job's bytes so far, as long as it may turn out to be of the other dialect.
+    kept: Option<Kept>,
+    /// The dialect is a setting and never doubted.
+    is_set: bool,
+    taken: u64,
+}
+
+/// The bytes of a job that has borne no mark so far.
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    /// Where the job began, in bytes since the start.
+    job_at: u64,
+    /// Where `bytes` begin.
+    begins_at: u64,
+    /// Its beginning was told as a job of its own, so it can no longer be read otherwise.
+    is_told: bool,
 }
 
 impl ReceiptDecoder {
     /// Starts with a printer at its defaults. `encoding` is what its text is when the stream does
     /// not say.
     pub fn new(dialect: Dialect, encoding: Encoding) -> Self {
-        Self {
-            stream: EscPos::new(dialect),
+        let is_set = dialect != Dialect::Auto;
+        let mut decoder = Self {
+            stream: Stream::doubtful(dialect.first_language(), !is_set),
             paper: Paper::new(encoding),
-            skipped_bytes_told: 0,
-        }
+            kept: None,
+            is_set,
+            taken: 0,
+        };
+        decoder.greet();
+        decoder.doubt(0);
+        decoder
     }
 
     /// Reads bytes and returns the jobs that they ended, most often none.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Job> {
         let mut jobs = Vec::new();
-        let paper = &mut self.paper;
-        self.stream
-            .feed(bytes, &mut |item| jobs.extend(paper.print(item)));
-        self.tell_skipped(&mut jobs);
+        // What is read again, last part first.
+        let mut again: Vec<Vec<u8>> = Vec::new();
+        for slice in bytes.chunks(SLICE_BYTES) {
+            self.read(slice, &mut jobs, &mut again);
+            while let Some(part) = again.pop() {
+                let mut rest = part.as_slice();
+                while !rest.is_empty() {
+                    let (slice, after) = rest.split_at(SLICE_BYTES.min(rest.len()));
+                    rest = after;
+                    let depth = again.len();
+                    self.read(slice, &mut jobs, &mut again);
+                    if again.len() > depth {
+                        // The other dialect after all: it reads its own part first, then goes on here.
+                        again.insert(depth, rest.to_vec());
+                        break;
+                    }
+                }
+            }
+        }
         jobs
     }
 
@@ -52,8 +101,8 @@ impl ReceiptDecoder {
             .handle_idle(&mut |item| jobs.extend(paper.print(item)));
         if rests {
             jobs.extend(self.paper.end(JobEnd::Idle));
+            self.doubt(self.taken);
         }
-        self.tell_skipped(&mut jobs);
         jobs
     }
 
@@ -64,7 +113,7 @@ impl ReceiptDecoder {
         self.stream
             .finish(&mut |item| jobs.extend(paper.print(item)));
         jobs.extend(self.paper.end(JobEnd::Close));
-        self.tell_skipped(&mut jobs);
+        self.doubt(self.taken);
         jobs
     }
 
@@ -75,16 +124,109 @@ impl ReceiptDecoder {
 
     /// Returns how many bytes could not be read since the start.
     pub fn skipped_bytes(&self) -> u64 {
-        self.stream.skipped_bytes()
+        self.paper.skipped_bytes_total()
     }
 
-    /// Books the bytes skipped since the last job on the first one that ended now.
-    fn tell_skipped(&mut self, jobs: &mut [Job]) {
-        let skipped = self.stream.skipped_bytes();
-        if let Some(job) = jobs.first_mut() {
-            job.skipped_bytes = skipped - self.skipped_bytes_told;
-            self.skipped_bytes_told = skipped;
+    /// Returns the dialect that the stream is read as by now.
+    pub fn language(&self) -> Language {
+        self.stream.language()
+    }
+
+    /// Reads a slice. Where it bears a mark of the other dialect, what is to be read again is added to
+    /// `again`.
+    fn read(&mut self, slice: &[u8], jobs: &mut Vec<Job>, again: &mut Vec<Vec<u8>>) {
+        self.taken += slice.len() as u64;
+        if let Some(kept) = &mut self.kept {
+            kept.bytes.extend_from_slice(slice);
         }
+        let cut_before = self.stream.cut_at();
+        let paper = &mut self.paper;
+        let mut limit = false;
+        self.stream.feed(slice, &mut |item| {
+            let cut = matches!(item, Item::Cut);
+            if let Some(job) = paper.print(item) {
+                limit |= job.ended_by == JobEnd::Limit;
+                jobs.push(job);
+            }
+            // A cut ends what was too long as well.
+            limit &= !cut;
+        });
+        let cut_at = self.stream.cut_at();
+        if cut_at > cut_before {
+            self.doubt_behind_cut(cut_at, slice);
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.is_told |= limit;
+        }
+        if let Some(mark_at) = self.stream.foreign_at() {
+            let bytes = self.turn(mark_at);
+            again.push(bytes);
+        } else if let Some(kept) = &mut self.kept {
+            kept.trim();
+        }
+    }
+
+    /// Says to the paper what a printer of this dialect starts with: Star's has no tab stops.
+    fn greet(&mut self) {
+        if self.stream.language() == Language::Star {
+            self.paper.print(Item::TabStops(&[]));
+        }
+    }
+
+    /// A job begins here, of which nothing is known.
+    fn doubt(&mut self, job_at: u64) {
+        if self.is_set {
+            return;
+        }
+        self.kept = Some(Kept {
+            bytes: Vec::new(),
+            job_at,
+            begins_at: job_at,
+            is_told: false,
+        });
+    }
+
+    /// A job begins within the slice that was just read.
+    fn doubt_behind_cut(&mut self, cut_at: u64, slice: &[u8]) {
+        if self.is_set {
+            return;
+        }
+        let behind = usize::try_from(self.taken - cut_at).unwrap_or(usize::MAX);
+        let from = slice.len().saturating_sub(behind);
+        self.doubt(cut_at);
+        if let Some(kept) = &mut self.kept {
+            kept.bytes.extend_from_slice(&slice[from..]);
+            kept.begins_at = self.taken - (slice.len() - from) as u64;
+        }
+    }
+
+    /// Goes over to the other dialect; returns the bytes that are to be read under it.
+    fn turn(&mut self, mark_at: u64) -> Vec<u8> {
+        let kept = self.kept.take().unwrap_or_default();
+        let reaches = !kept.is_told && mark_at - kept.job_at <= LOOK_BACK_BYTES as u64;
+        let from = if reaches { kept.job_at } else { mark_at };
+        if reaches {
+            self.paper.forget();
+        }
+        let skip = usize::try_from(from.saturating_sub(kept.begins_at)).unwrap_or(usize::MAX);
+        let bytes = kept.bytes[skip.min(kept.bytes.len())..].to_vec();
+        self.taken -= bytes.len() as u64;
+        let other = self.stream.language().other();
+        self.stream = Stream::trusted(other, self.taken);
+        self.greet();
+        bytes
+    }
+}
+
+impl Kept {
+    /// Drops what can no longer be read again, but for a mark's own bytes.
+    fn trim(&mut self) {
+        if self.bytes.len() <= LOOK_BACK_BYTES + SLICE_BYTES {
+            return;
+        }
+        let excess = self.bytes.len() - SLICE_BYTES;
+        self.bytes.drain(..excess);
+        self.begins_at += excess as u64;
     }
 }
 

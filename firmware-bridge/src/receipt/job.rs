@@ -49,12 +49,6 @@ pub enum JobEnd {
 /// Why a job cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// The stream is Star's dialect; its text is kept at best effort.
-    #[error(
-        "the printer is spoken to in Star's dialect, which this version cannot read: set it to \
-         ESC/POS emulation"
-    )]
-    StarNotSupported,
     /// The receipt was drawn as an image and holds no text.
     #[error("the receipt is one image without text: let the POS print text")]
     ImageOnly,

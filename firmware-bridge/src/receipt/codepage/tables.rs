@@ -1,6 +1,8 @@
 //! Upper halves (0x80 to 0xFF) of the single-byte pages that `encoding_rs` lacks, from the mapping
 //! tables of the Unicode consortium. Each table holds 128 characters; U+FFFD marks a code without one.
 
+pub(super) mod regional;
+
 /// Code page 437.
 pub(super) const CP437: &str = concat!(
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒ",

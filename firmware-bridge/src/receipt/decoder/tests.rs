@@ -95,7 +95,155 @@ fn skipped_bytes_are_told_with_the_job_that_lost_them() {
     assert_eq!(decoder.skipped_bytes(), 3);
 }
 
+fn read(dialect: Dialect, bytes: &[u8], chunk: usize) -> Vec<Job> {
+    let mut decoder = ReceiptDecoder::new(dialect, Encoding::default());
+    let mut jobs: Vec<Job> = bytes.chunks(chunk).flat_map(|c| decoder.feed(c)).collect();
+    jobs.extend(decoder.finish());
+    assert!(decoder.is_at_rest());
+    jobs
+}
+
+/// A receipt of Star's that bears no mark before its third line.
+const LATE_STAR: &[u8] = b"\x1bEShop\x1bF\x0a\x1bESum\x1bF 3.00\x0a\x1b\x1da\x01Bye\x0a\x1bd\x03";
+
+#[test]
+fn a_job_that_shows_late_that_it_is_stars_is_read_again_from_its_beginning() {
+    for chunk in [1, 7, usize::MAX] {
+        let jobs = read(Dialect::Auto, LATE_STAR, chunk);
+        assert_eq!(jobs.len(), 1);
+        assert_eq!(jobs[0].lines, ["Shop", "Sum 3.00", "Bye"]);
+        assert_eq!((jobs[0].cuts, jobs[0].unknown_commands), (1, 0));
+    }
+}
+
+#[test]
+fn what_bears_no_mark_is_read_as_the_job_before_it() {
+    let mut decoder = decoder();
+    assert_eq!(decoder.feed(LATE_STAR).len(), 1);
+    assert_eq!(decoder.language(), Language::Star);
+    let jobs = decoder.feed(b"\x1bEPlain\x1bF\x0a\x1bd\x02");
+    assert_eq!(jobs[0].lines, ["Plain"]);
+    assert_eq!(jobs[0].ended_by, JobEnd::Cut);
+}
+
+#[test]
+fn a_connection_may_bring_jobs_of_both_dialects() {
+    let epson = b"\x1b@\x1bE\x01Shop\x1bE\x00\x0a\x1d!\x11SUM\x1d!\x00\x0a\x1bd\x02\x1dV\x00";
+    let bytes = [LATE_STAR, epson, LATE_STAR, epson].concat();
+    for chunk in [1, 13, usize::MAX] {
+        let jobs = read(Dialect::Auto, &bytes, chunk);
+        let texts: Vec<_> = jobs.iter().map(Job::text).collect();
+        let star = "Shop\nSum 3.00\nBye";
+        assert_eq!(texts, [star, "Shop\nSUM", star, "Shop\nSUM"]);
+        assert!(jobs.iter().all(|job| job.cuts == 1));
+    }
+}
+
+#[test]
+fn a_mark_beyond_the_look_back_leaves_what_was_read_and_turns_there() {
+    let mut bytes = b"x\n".repeat(LOOK_BACK_BYTES / 64);
+    bytes.extend([b"\x1bJ\x01".repeat(400), vec![0; LOOK_BACK_BYTES]].concat());
+    bytes.extend(b"\x1b\x1da\x01Bye\x0a\x1bd\x03");
+    let jobs = read(Dialect::Auto, &bytes, usize::MAX);
+    assert_eq!(jobs, read(Dialect::Auto, &bytes, 1));
+    assert_eq!(jobs.last().unwrap().lines.last().unwrap(), "Bye");
+    assert_eq!(jobs.iter().map(|job| job.cuts).sum::<u32>(), 1);
+}
+
+#[test]
+fn a_dialect_that_is_set_is_read_whatever_the_bytes_look_like() {
+    let jobs = read(Dialect::Star, b"\x1bEPlain\x1bF\x0a\x1bd\x02", 3);
+    assert_eq!(jobs[0].lines, ["Plain"]);
+    assert_eq!(jobs[0].cuts, 1);
+    let jobs = read(Dialect::EscPos, LATE_STAR, 3);
+    assert!(jobs[0].unknown_commands > 0);
+}
+
+#[test]
+fn text_of_a_page_is_read_from_top_to_bottom_whatever_its_order() {
+    let jobs = read(
+        Dialect::Auto,
+        b"\x1bL\x1bW\x00\x00\x00\x00\x00\x02\x00\x02\x1d$\xc8\x00SUM\x1b$\xf0\x003.00\
+          \x1d$\x32\x00\x1b$\x00\x00Shop\x0aStreet\x0a\x1dkC\x0c400638133393\x0c\x0aBehind\x0a\x1dV\x00",
+        5,
+    );
+    assert_eq!(
+        jobs[0].lines,
+        ["Shop", "Street", "SUM                 3.00", "", "Behind"]
+    );
+    assert_eq!(jobs[0].codes, ["4006381333931"]);
+}
+
+#[test]
+fn a_page_that_is_cancelled_or_left_is_not_printed() {
+    let jobs = read(
+        Dialect::Auto,
+        b"\x1bLWrong\x0a\x18Right\x0a\x0c\x1bLNever\x0a\x1bSOn\x0a\x1dV\x00",
+        4,
+    );
+    assert_eq!(jobs[0].lines, ["Right", "On"]);
+}
+
+#[test]
+fn text_that_runs_in_other_directions_is_read_as_who_turns_the_paper() {
+    let jobs = read(
+        Dialect::Auto,
+        b"\x1bL\x1bW\x00\x00\x00\x00\x00\x02\x00\x02Upright\x0a\x1bT\x02Turned\x0aAgain\x0a\
+          \x1bT\x01Up\x0a\x0c\x1dV\x00",
+        9,
+    );
+    assert_eq!(jobs[0].lines, ["Upright", "Up", "Turned", "Again"]);
+}
+
+#[test]
+fn a_page_of_star_is_printed_by_its_own_commands() {
+    let jobs = read(
+        Dialect::Auto,
+        b"\x1b@\x1b\x1dP0\x1b\x1dP2\x00\x00\x00\x00\x00\x02\x00\x02\x1b\x1dP4\xc8\x00SUM\
+          \x1b\x1dP4\x32\x00\x1b\x1dA\x00\x00Shop\x1b\x1dP7Out\x0a\x1bd\x03",
+        6,
+    );
+    assert_eq!(jobs[0].lines, ["Shop", "SUM", "Out"]);
+}
+
 proptest! {
+    #[test]
+    fn a_star_stream_gives_the_cuts_that_it_bears_and_no_other(
+        lines in prop::collection::vec("[ -~]{1,30}", 1..12),
+        sizes in prop::collection::vec(0u8..6, 12),
+        image in prop::collection::vec(any::<u8>(), 24 * 3),
+        cuts in 1usize..4,
+        chunk in 1usize..60,
+    ) {
+        let mut bytes = Vec::new();
+        for _ in 0..cuts {
+            bytes.extend(b"\x1b@\x1b\x1ea\x00\x1b\x1dt\x01");
+            for (line, size) in lines.iter().zip(&sizes) {
+                bytes.extend([0x1B, b'i', *size, 1, 0x1B, b'E']);
+                bytes.extend(line.as_bytes());
+                bytes.extend(b"\x1bF\x1bi\x00\x00\x0a");
+                bytes.extend(b"\x1bk\x03\x00");
+                bytes.extend(&image);
+            }
+            bytes.extend(b"\x1bd\x03");
+        }
+        for dialect in [Dialect::Auto, Dialect::Star] {
+            let jobs = read(dialect, &bytes, chunk);
+            prop_assert_eq!(jobs.len(), cuts);
+            prop_assert_eq!(jobs.iter().map(|job| job.cuts).sum::<u32>(), cuts as u32);
+            for job in jobs {
+                let mut expected: Vec<_> = lines.iter().map(|l| l.trim_end().to_owned()).collect();
+                while expected.last().is_some_and(String::is_empty) {
+                    expected.pop();
+                }
+                while expected.first().is_some_and(String::is_empty) {
+                    expected.remove(0);
+                }
+                prop_assert_eq!(job.lines, expected);
+            }
+        }
+    }
+
     #[test]
     fn no_bytes_make_it_panic_and_every_job_stays_within_its_bounds(
         chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..12),
@@ -127,6 +275,11 @@ proptest! {
                 Just(b"\x1bt\x13\xd5".to_vec()),
                 Just(b"\x1dV\x00".to_vec()),
                 Just(b"\x1dkE\x03ABC".to_vec()),
+                Just(b"\x1b\x1da\x01".to_vec()),
+                Just(b"\x1bi\x01\x01".to_vec()),
+                Just(b"\x1bd\x03".to_vec()),
+                Just(b"\x1bLon a page\x0a\x1d$\x40\x00".to_vec()),
+                Just(b"\x0c".to_vec()),
                 prop::collection::vec(any::<u8>(), 0..6),
             ],
             0..40,

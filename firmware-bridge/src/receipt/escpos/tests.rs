@@ -1,211 +1,134 @@
-use proptest::prelude::*;
-
 use super::*;
 
-/// Reads a stream in chunks of these sizes, repeated, and writes its items down.
-fn items(bytes: &[u8], chunks: &[usize]) -> Vec<String> {
-    let mut stream = EscPos::new(Dialect::Auto);
-    let mut items = Vec::new();
-    let mut sink = |item: Item<'_>| items.push(format!("{item:?}"));
-    let mut sizes = chunks.iter().cycle();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let size = sizes.next().copied().unwrap_or(1).clamp(1, rest.len());
-        let (part, after) = rest.split_at(size);
-        stream.feed(part, &mut sink);
-        rest = after;
+const PLAIN: Context = Context {
+    may_be_foreign: false,
+    at_end: false,
+    raster: false,
+    confirmed: false,
+};
+
+fn used(bytes: &[u8]) -> usize {
+    match read(bytes, PLAIN) {
+        Step::Done { used, effect } => {
+            assert_ne!(effect, Effect::Unknown, "{bytes:02x?}");
+            used
+        }
+        Step::Payload { used, length, .. } => used + usize::try_from(length).unwrap(),
+        Step::More => panic!("{bytes:02x?} wants more"),
     }
-    stream.finish(&mut sink);
-    assert!(stream.is_at_rest());
-    items
-}
-
-fn collect(stream: &mut EscPos, bytes: &[u8]) -> Vec<String> {
-    let mut items = Vec::new();
-    stream.feed(bytes, &mut |item| items.push(format!("{item:?}")));
-    items
-}
-
-/// How many bytes a stream holds on to.
-fn held(stream: &EscPos) -> usize {
-    let payload = stream
-        .payload
-        .as_ref()
-        .map_or(0, |p| p.head.capacity() + p.tail.capacity());
-    let symbol = stream.symbol.as_ref().map_or(0, |s| s.data.capacity());
-    stream.text.capacity() + stream.command.capacity() + stream.replay.capacity() + payload + symbol
 }
 
 #[test]
-fn a_code_is_told_when_it_is_printed_and_again_when_it_is_printed_again() {
-    let mut stream = EscPos::new(Dialect::Auto);
-    let stored = collect(&mut stream, b"\x1d(k\x05\x001P0hi");
-    assert!(stored.is_empty());
-    let printed = collect(&mut stream, b"\x1d(k\x03\x001Q0\x1d(k\x03\x001Q0");
-    assert_eq!(printed.len(), 2);
-    let other = collect(&mut stream, b"\x1d(k\x03\x000Q0");
-    assert!(other.is_empty(), "nothing is stored for PDF417");
-    let forgotten = collect(&mut stream, b"\x1b@\x1d(k\x03\x001Q0");
-    assert_eq!(forgotten, ["Init"]);
-}
-
-#[test]
-fn an_image_tells_its_dots() {
-    let mut stream = EscPos::new(Dialect::EscPos);
-    let raster = collect(
-        &mut stream,
-        b"\x1dv0\x00\x02\x00\x03\x00\x00\x00\x00\x00\x00\x00",
-    );
-    assert_eq!(raster, ["Image { dots: Some((16, 3)) }"]);
-    let stored = collect(
-        &mut stream,
-        b"\x1d(L\x0b\x000p0\x01\x011\x08\x00\x01\x00\xff\x1d(L\x02\x0002",
-    );
-    assert_eq!(stored, ["Image { dots: Some((8, 1)) }"]);
-    let logo = collect(&mut stream, b"\x1cp\x01\x00");
-    assert_eq!(logo, ["Image { dots: None }"]);
-}
-
-#[test]
-fn an_epson_cut_at_the_end_of_what_was_sent_is_a_cut_once_nothing_follows() {
-    let mut stream = EscPos::new(Dialect::Auto);
-    assert!(collect(&mut stream, b"\x1bi").is_empty());
-    let mut items = Vec::new();
-    assert!(stream.handle_idle(&mut |item| items.push(format!("{item:?}"))));
-    assert_eq!(items, ["Cut"]);
-    assert_eq!(collect(&mut stream, b"\x1bi\x1b@"), ["Cut", "Init"]);
-}
-
-#[test]
-fn a_dialect_that_is_set_is_not_doubted() {
-    let mut stream = EscPos::new(Dialect::EscPos);
-    let items = collect(&mut stream, b"\x1bi\x01\x01\x1b\x1da\x01");
-    assert_eq!(items, ["Cut", "Unknown", "Unknown", "Unknown"]);
-}
-
-#[test]
-fn a_mark_of_star_ends_with_the_silence_behind_it() {
-    let mut stream = EscPos::new(Dialect::Auto);
-    let star = collect(&mut stream, b"\x1b\x1da\x01Milk\x0a\x1bd\x02\x1di");
-    assert_eq!(star[0], "StarMark");
-    assert!(star.iter().all(|item| item != "Cut"));
-    stream.finish(&mut |_| {});
-    assert_eq!(collect(&mut stream, b"\x1dV\x00"), ["Cut"]);
-}
-
-#[test]
-fn an_image_that_stalls_once_is_waited_for_and_a_lie_is_not() {
-    let mut stream = EscPos::new(Dialect::Auto);
-    collect(&mut stream, b"\x1dv0\x00\x10\x00\x10\x00\x00\x00\xff\x00");
-    assert!(!stream.handle_idle(&mut |_| {}));
-    assert!(!stream.is_at_rest());
-    assert!(stream.handle_idle(&mut |_| {}));
-    assert!(stream.is_at_rest());
-    assert_eq!(stream.skipped_bytes(), 4);
-
-    collect(
-        &mut stream,
-        b"\x1dv0\x00\x10\x00\x10\x00\x00\x00\xff\x00\x1ba\x01Total 3.00\x0a",
-    );
-    let mut items = Vec::new();
-    assert!(stream.handle_idle(&mut |item| items.push(format!("{item:?}"))));
-    assert!(items.iter().any(|item| item.starts_with("Text")));
-    assert_eq!(stream.skipped_bytes(), 8);
-}
-
-#[test]
-fn what_an_image_swallowed_is_read_again_up_to_the_bound_and_counted_beyond() {
-    let mut bytes = b"\x1d8L\x00\x00\x01\x00".to_vec();
-    bytes.extend([0; 9_000]);
-    bytes.extend(b"\x1ba\x01");
-    let text = b"All is well ";
-    for _ in 0..200 {
-        bytes.extend(text);
-        bytes.push(0x0A);
-    }
-    bytes.extend(b"\x1dV\x00");
-    let items = items(&bytes, &[1_000]);
-    assert_eq!(items.iter().filter(|i| i.starts_with("Text")).count(), 200);
-    assert_eq!(items.iter().filter(|i| *i == "Cut").count(), 1);
-}
-
-#[test]
-fn a_barcode_without_its_nul_ends_where_no_barcode_can_go_on() {
-    let mut stream = EscPos::new(Dialect::Auto);
-    let items = collect(&mut stream, b"\x1dk\x041234\x0aText\x0a");
-    assert!(items[0].starts_with("Code"));
-    assert_eq!(items[1], "LineFeed");
-    assert!(items[2].starts_with("Text"));
-}
-
-#[test]
-fn tab_stops_that_do_not_ascend_end_the_command() {
-    let mut stream = EscPos::new(Dialect::Auto);
-    let items = collect(&mut stream, b"\x1bD\x08\x10\x10Milk\x0a");
-    assert_eq!(items[0], "TabStops([8, 16])");
-    assert!(items.iter().any(|item| item.starts_with("Text")));
-    assert_eq!(items.last().map(String::as_str), Some("LineFeed"));
-}
-
-/// Bytes that are more often commands than chance would have it.
-fn stream_bytes() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        4 => prop::collection::vec(any::<u8>(), 0..12),
-        4 => prop::collection::vec(0x20u8..0x7F, 1..20),
-        2 => Just(b"\x0a".to_vec()),
-        6 => (
-            prop::sample::select(vec![0x1Bu8, 0x1C, 0x1D, 0x10]),
-            prop::sample::select(b"!$%&()*-./28@DEJLMQRSTVWacdefikmpqtvz\\\x04\x05\x14\x1e".to_vec()),
-            prop::collection::vec(prop_oneof![0u8..4, any::<u8>()], 0..8),
-        )
-            .prop_map(|(prefix, letter, rest)| {
-                let mut bytes = vec![prefix, letter];
-                bytes.extend(rest);
-                bytes
-            }),
-        1 => Just(b"\x1dv0\x00\x04\x00\x10\x00\x00\x01\x02".to_vec()),
-        1 => Just(b"\x1d(k\x07\x001P0abcd\x1d(k\x03\x001Q0".to_vec()),
-        1 => Just(b"\x1dVA\x0a".to_vec()),
+fn each_command_of_fixed_length_takes_its_bytes_and_no_more() {
+    let table: &[(u8, &[u8], usize)] = &[
+        (ESC, b"\x0c<2@LSimqv", 2),
+        (ESC, b" !%-3=?CEFGJKMRTUVadertu{", 3),
+        (ESC, b"$\\f`c", 4),
+        (ESC, b"p", 5),
+        (ESC, b"W", 10),
+        (GS, b":c", 2),
+        (GS, b"!/BEHITabfhjrw", 3),
+        (GS, b"$LPW\\", 4),
+        (GS, b"^z", 5),
+        (GS, b"g", 6),
+        (FS, b"&.Lbc", 2),
+        (FS, b"!-CW", 3),
+        (FS, b"S?p", 4),
     ];
-    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
-}
-
-proptest! {
-    #[test]
-    fn any_chunking_gives_the_same_items(
-        bytes in stream_bytes(),
-        chunks in prop::collection::vec(1usize..40, 1..6),
-    ) {
-        prop_assert_eq!(items(&bytes, &[usize::MAX]), items(&bytes, &chunks));
-        prop_assert_eq!(items(&bytes, &[usize::MAX]), items(&bytes, &[1]));
-    }
-
-    #[test]
-    fn nothing_that_is_sent_is_held_without_bound(
-        bytes in stream_bytes(),
-        silences in any::<bool>(),
-    ) {
-        let mut stream = EscPos::new(Dialect::Auto);
-        for _ in 0..20 {
-            stream.feed(&bytes, &mut |_| {});
-            if silences {
-                stream.handle_idle(&mut |_| {});
-            }
-            // Text, codes, a payload's head and tail and its replay, with vectors' slack.
-            prop_assert!(held(&stream) < 64 << 10);
+    for &(prefix, letters, length) in table {
+        for &letter in letters {
+            let mut bytes = vec![prefix, letter];
+            bytes.resize(64, 2);
+            assert_eq!(used(&bytes), length, "{prefix:02x} {}", letter as char);
+            assert_eq!(
+                read(&bytes[..length - 1], PLAIN),
+                Step::More,
+                "{prefix:02x} {}",
+                letter as char
+            );
         }
     }
+}
 
-    #[test]
-    fn a_receipt_behind_noise_of_a_payload_is_found_again(
-        noise in prop::collection::vec(prop_oneof![Just(0u8), any::<u8>()], 0..200),
-    ) {
-        let mut bytes = b"\x1d8L\x00\x80\x00\x00".to_vec();
-        bytes.extend(&noise);
-        bytes.push(0);
-        bytes.extend(b"\x1ba\x01Thanks for coming\x0a\x1dV\x00");
-        let items = items(&bytes, &[50]);
-        prop_assert_eq!(items.last().map(String::as_str), Some("Cut"));
-        prop_assert_eq!(items.iter().filter(|i| *i == "Cut").count(), 1);
+#[test]
+fn each_command_of_variable_length_counts_its_payload() {
+    assert_eq!(used(b"\x1b*\x00\x05\x00"), 10);
+    assert_eq!(used(b"\x1b*\x21\x05\x00"), 20);
+    assert_eq!(used(b"\x1b(A\x04\x00"), 9);
+    assert_eq!(used(b"\x1bD\x08\x10\x18\x00abc"), 6);
+    assert_eq!(used(b"\x1b&\x03\x41\x41\x0c"), 6 + 36);
+    assert_eq!(used(b"\x1d(L\x00\x01"), 5 + 256);
+    assert_eq!(used(b"\x1d8L\x00\x00\x01\x00"), 7 + 65_536);
+    assert_eq!(used(b"\x1dv0\x00\x02\x00\x03\x00"), 8 + 6);
+    assert_eq!(used(b"\x1dQ0\x00\x02\x00\x03\x00"), 8 + 6);
+    assert_eq!(used(b"\x1d*\x02\x03"), 4 + 48);
+    assert_eq!(used(b"\x1dk\x041234\x00"), 8);
+    assert_eq!(used(b"\x1dk\x49\x0c"), 16);
+    assert_eq!(used(b"\x1c(A\x02\x00"), 7);
+    assert_eq!(used(b"\x1cq\x01\x01\x00\x02\x00"), 7 + 16);
+    assert_eq!(used(b"\x1c2\x88\x9f"), 4 + 72);
+    assert_eq!(used(b"\x1cg1\x00\x00\x00\x00\x00\x03\x00"), 10 + 3);
+    assert_eq!(used(b"\x1cg2\x00\x00\x00\x00\x00\x03\x00x"), 10);
+    assert_eq!(used(b"\x1c(C\x02\x0002x"), 7);
+    assert_eq!(used(b"\x1dC0\x05\x00x"), 5);
+    assert_eq!(used(b"\x1dC1\x00\x00\x09\x00\x01\x01x"), 9);
+    assert_eq!(used(b"\x1dC2\x05\x00x"), 5);
+    assert_eq!(used(b"\x1dC;1;99;1;1;1;x"), 14);
+    assert_eq!(used(b"\x1bZ\x00L\x06\x05\x00"), 7 + 5);
+    assert_eq!(used(b"\x1bB\x03\x02x"), 4);
+}
+
+#[test]
+fn real_time_requests_have_their_own_lengths() {
+    assert_eq!(used(b"\x10\x04\x01"), 3);
+    assert_eq!(used(b"\x10\x04\x08\x01"), 4);
+    assert_eq!(used(b"\x10\x05\x02"), 3);
+    assert_eq!(used(b"\x10\x14\x01\x00\x01"), 5);
+    assert_eq!(used(b"\x10\x14\x03\x01\x02\x03\x04\x05"), 8);
+    assert_eq!(used(b"\x10\x14\x07\x01"), 4);
+    assert_eq!(used(b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"), 10);
+}
+
+#[test]
+fn cuts_take_three_or_four_bytes_also_when_the_last_is_a_line_feed() {
+    for m in [0, 1, 48, 49] {
+        assert_eq!(used(&[GS, b'V', m, b'A']), 3);
     }
+    for m in [65, 66, 97, 98, 103, 104] {
+        assert_eq!(used(&[GS, b'V', m, LF, b'A']), 4);
+    }
+}
+
+#[test]
+fn a_payload_beyond_the_bound_is_damage() {
+    assert_eq!(
+        read(b"\x1d8L\xff\xff\xff\xff", PLAIN),
+        done(Effect::Unknown, 7)
+    );
+}
+
+#[test]
+fn an_unknown_letter_is_dropped_and_a_control_byte_in_its_place_is_kept() {
+    assert_eq!(read(b"\x1bx", PLAIN), done(Effect::Unknown, 2));
+    assert_eq!(read(b"\x1bZurich", PLAIN), done(Effect::Unknown, 2));
+    assert_eq!(read(b"\x1bBasel", PLAIN), done(Effect::Unknown, 2));
+    assert_eq!(read(b"\x1b\x0a", PLAIN), done(Effect::Unknown, 1));
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_kicks_times_is_read_as_what_it_is() {
+    for behind in [
+        b"\x1bp\x01",
+        b"\x1bd\x03",
+        b"\x1dV\x00",
+        b"\x1c&x",
+        b"\x0a\x1dV",
+    ] {
+        let mut bytes = b"\x1bp\x00".to_vec();
+        bytes.extend(behind);
+        assert_eq!(used(&bytes), 3, "{behind:02x?}");
+    }
+    assert_eq!(used(b"\x1bp\x00\x19\xfa"), 5);
+    assert_eq!(used(b"\x1bp0<x"), 5);
+    assert_eq!(used(b"\x1bp\x00\x1b\x32"), 5);
 }

@@ -14,14 +14,17 @@ const PIECES_MAX: usize = 256;
 const COLUMNS_MAX: u32 = 132;
 const FONT_A_DOTS: u32 = 12;
 const FONT_B_DOTS: u32 = 9;
+/// What units of motion are turned into dots by.
+const DOTS_AN_INCH: i64 = 203;
 /// The stops that a printer starts with, in columns.
 const DEFAULT_TAB_COLUMNS: u32 = 8;
 
-#[derive(Debug)]
-struct Piece {
-    dot: u32,
-    end: u32,
-    text: String,
+/// Text that stands at a dot.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    pub(super) dot: u32,
+    pub(super) end: u32,
+    pub(super) text: String,
 }
 
 /// A line under way, and the settings that decide where its text stands.
@@ -30,6 +33,10 @@ pub(super) struct LineBuilder {
     encoding: Encoding,
     cell_dots: u32,
     widening: u32,
+    /// Dots of space right of each character.
+    spacing: u32,
+    /// Units of motion to the inch; nothing where a unit is a dot.
+    units: Option<u8>,
     stops: Option<Vec<u8>>,
     dot: u32,
     bytes: usize,
@@ -48,6 +55,8 @@ impl LineBuilder {
             encoding,
             cell_dots: FONT_A_DOTS,
             widening: 1,
+            spacing: 0,
+            units: None,
             stops: None,
             dot: 0,
             bytes: 0,
@@ -78,20 +87,57 @@ impl LineBuilder {
         }
         self.raw.extend_from_slice(bytes);
         self.bytes += bytes.len();
-        self.column_dots = self.column_dots.min(self.cell_dots);
+        let cell_dots = self.cell_dots + self.spacing;
+        self.column_dots = self.column_dots.min(cell_dots);
         let cells = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let dots = cells.saturating_mul(self.cell_dots * self.widening);
+        let dots = cells.saturating_mul(cell_dots * self.widening);
         self.dot = self.dot.saturating_add(dots);
+    }
+
+    /// Returns where the next character goes.
+    pub(super) fn dot(&self) -> u32 {
+        self.dot
+    }
+
+    /// Takes the text out that stands here so far; the print position stays. Returns the narrowest
+    /// cell beside it, which its columns are counted in.
+    pub(super) fn take_pieces(&mut self) -> (Vec<Piece>, u32) {
+        self.decode();
+        self.bytes = 0;
+        let column_dots = std::mem::replace(&mut self.column_dots, FONT_A_DOTS);
+        (std::mem::take(&mut self.pieces), column_dots)
+    }
+
+    /// Goes back to the line's begin.
+    pub(super) fn return_to_begin(&mut self) {
+        self.decode();
+        self.dot = 0;
+    }
+
+    pub(super) fn set_units(&mut self, units: u8) {
+        self.units = (units > 0).then_some(units);
+    }
+
+    pub(super) fn set_spacing(&mut self, units: u8) {
+        self.spacing = self.dots_of(i64::from(units)).try_into().unwrap_or(0);
+    }
+
+    fn dots_of(&self, units: i64) -> i64 {
+        match self.units {
+            Some(an_inch) => units * DOTS_AN_INCH / i64::from(an_inch),
+            None => units,
+        }
     }
 
     pub(super) fn move_to(&mut self, dot: u16) {
         self.decode();
-        self.dot = u32::from(dot);
+        self.dot = self.dots_of(dot.into()).try_into().unwrap_or(0);
     }
 
     pub(super) fn move_by(&mut self, dots: i16) {
         self.decode();
-        self.dot = self.dot.saturating_add_signed(i32::from(dots));
+        let dot = i64::from(self.dot) + self.dots_of(dots.into());
+        self.dot = dot.clamp(0, u32::MAX.into()).try_into().unwrap_or(0);
     }
 
     pub(super) fn tab(&mut self) {
@@ -126,41 +172,25 @@ impl LineBuilder {
         };
     }
 
+    pub(super) fn pitch(&mut self, dots: u8) {
+        self.cell_dots = u32::from(dots).max(1);
+    }
+
     /// Forgets the settings, as `ESC @` does; what stands on the line stays.
     pub(super) fn reset(&mut self) {
         self.decode();
         self.cell_dots = FONT_A_DOTS;
         self.widening = 1;
+        self.spacing = 0;
+        self.units = None;
         self.stops = None;
     }
 
     /// Returns the line as text and starts the next one.
     pub(super) fn take(&mut self) -> String {
-        self.decode();
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.sort_by_key(|piece| piece.dot);
-        let mut line = String::new();
-        let mut columns = 0;
-        let mut end = 0;
-        for piece in &pieces {
-            let column = (piece.dot / self.column_dots).min(COLUMNS_MAX);
-            let mut gap = column.saturating_sub(columns);
-            if piece.dot == end {
-                // Wide characters print broader than they read; what follows them is no column.
-                gap = 0;
-            } else if gap == 0 && !line.is_empty() && !line.ends_with(' ') {
-                gap = 1;
-            }
-            line.extend(std::iter::repeat_n(' ', gap as usize));
-            line.push_str(&piece.text);
-            columns += gap + width(&piece.text);
-            end = piece.end;
-        }
-        line.truncate(line.trim_end().len());
+        let (pieces, column_dots) = self.take_pieces();
         self.dot = 0;
-        self.bytes = 0;
-        self.column_dots = FONT_A_DOTS;
-        line
+        compose(pieces, column_dots)
     }
 
     fn decode(&mut self) {
@@ -175,6 +205,30 @@ impl LineBuilder {
             text,
         });
     }
+}
+
+/// Renders pieces as a line, whatever their order, in columns of so many dots.
+pub(super) fn compose(mut pieces: Vec<Piece>, column_dots: u32) -> String {
+    pieces.sort_by_key(|piece| piece.dot);
+    let mut line = String::new();
+    let mut columns = 0;
+    let mut end = 0;
+    for piece in &pieces {
+        let column = (piece.dot / column_dots).min(COLUMNS_MAX);
+        let mut gap = column.saturating_sub(columns);
+        if piece.dot == end {
+            // Wide characters print broader than they read; what follows them is no column.
+            gap = 0;
+        } else if gap == 0 && !line.is_empty() && !line.ends_with(' ') {
+            gap = 1;
+        }
+        line.extend(std::iter::repeat_n(' ', gap as usize));
+        line.push_str(&piece.text);
+        columns += gap + width(&piece.text);
+        end = piece.end;
+    }
+    line.truncate(line.trim_end().len());
+    line
 }
 
 /// Returns how many columns a text takes: two for the characters of East Asia.

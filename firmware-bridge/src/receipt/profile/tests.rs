@@ -311,10 +311,10 @@ fn jobs_that_are_not_whole_or_not_text_are_unparsed() {
         shop().read(&cut_off),
         Reading::Unparsed(UnparsedReason::TooLong)
     );
-    let mut star = cut_off;
-    star.unreadable = Some(Unreadable::StarNotSupported);
+    let mut image = cut_off;
+    image.unreadable = Some(Unreadable::ImageOnly);
     assert!(matches!(
-        shop().read(&star),
+        shop().read(&image),
         Reading::Unparsed(UnparsedReason::Unreadable(_))
     ));
 }
