@@ -286,6 +286,8 @@ pub enum DialectSetting {
     Auto,
     /// Epson ESC/POS.
     Escpos,
+    /// Star Line Mode, StarPRNT.
+    Star,
 }
 
 /// A directory that the POS writes its journal to.

@@ -252,6 +252,7 @@ impl Reader<'_, '_> {
             &[
                 ("auto", DialectSetting::Auto),
                 ("escpos", DialectSetting::Escpos),
+                ("star", DialectSetting::Star),
             ],
         );
         // Whether it can be read is not asked here: a tap without its profile prints all the same.

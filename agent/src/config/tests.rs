@@ -169,13 +169,24 @@ fn a_profile_that_is_missing_does_not_stop_the_daemon_and_with_it_the_printer() 
 }
 
 #[test]
-fn a_dialect_that_is_not_read_yet_is_a_fault_and_not_another_dialect() {
-    let found = faults(
-        "[[receipt_tap]]\nname = \"p\"\nlisten = \"127.0.0.1:9100\"\nprinter = \"none\"\n\
-         dialect = \"star\"\n",
-    );
+fn a_receipt_taps_dialect_is_one_of_three_and_another_is_a_fault() {
+    let tap = |dialect: &str| {
+        format!(
+            "[[receipt_tap]]\nname = \"p\"\nlisten = \"127.0.0.1:9100\"\nprinter = \"none\"\n\
+             dialect = \"{dialect}\"\n"
+        )
+    };
+    for (word, setting) in [
+        ("auto", DialectSetting::Auto),
+        ("escpos", DialectSetting::Escpos),
+        ("star", DialectSetting::Star),
+    ] {
+        let config = Config::parse(&tap(word)).unwrap();
+        assert_eq!(config.receipt_taps[0].dialect, setting);
+    }
+    let found = faults(&tap("zpl"));
     assert_eq!(found[0].0, 5, "{found:?}");
-    assert!(found[0].1.contains("escpos"), "{found:?}");
+    assert!(found[0].1.contains("star"), "{found:?}");
 }
 
 #[test]

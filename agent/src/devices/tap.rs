@@ -153,6 +153,7 @@ impl Tap {
         let dialect = match config.dialect {
             DialectSetting::Auto => Dialect::Auto,
             DialectSetting::Escpos => Dialect::EscPos,
+            DialectSetting::Star => Dialect::Star,
         };
         let method = Arc::new(Method::new(
             config.name,
