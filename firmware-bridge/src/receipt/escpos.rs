@@ -48,7 +48,7 @@ fn read_esc(bytes: &[u8], context: Context) -> Step {
     };
     match letter {
         GS | RS | BEL | b'b' | b'X' | b'k' if context.may_be_foreign => {
-            read_star_mark(bytes, letter)
+            read_star_mark(bytes, letter, context)
         }
         FF => done(Effect::Page(PageStep::Print), 2),
         b'@' => done(Effect::Init, 2),
@@ -86,9 +86,7 @@ fn read_esc(bytes: &[u8], context: Context) -> Step {
         b'f' | b'`' | b'c' => fixed(bytes, 4, Effect::Setting),
         b'p' => read_kick(bytes, context),
         b'W' => read_page_area(bytes),
-        b'*' if context.may_be_foreign && bytes.get(2) == Some(&b'r') => {
-            done(Effect::ForeignMark, 3)
-        }
+        b'*' if is_star_raster(bytes, context) => done(Effect::ForeignMark, 3),
         b'*' => read_bit_image(bytes),
         b'(' => parenthesis(bytes, |_| PayloadKind::Ignored),
         b'D' => read_tab_stops(bytes),
@@ -101,7 +99,25 @@ fn read_esc(bytes: &[u8], context: Context) -> Step {
 
 /// What Epson's table lacks and Star's streams begin or go on with: `ESC GS` and `ESC RS`, the
 /// drawer's times, a barcode with the parameters of one, lines of an image.
-fn read_star_mark(bytes: &[u8], letter: u8) -> Step {
+///
+/// Once a command of Epson's own was seen, what looks like a mark may be the payload of a command that
+/// nobody documents; then only an alignment, a font or a page with a parameter that it can have counts.
+fn read_star_mark(bytes: &[u8], letter: u8, context: Context) -> Step {
+    if context.confirmed {
+        return match (letter, bytes.get(2), bytes.get(3)) {
+            (RS, Some(b'a' | b'F' | b'A'), Some(0..=3 | b'0'..=b'3'))
+            | (GS, Some(b'a'), Some(0..=2 | b'0'..=b'2'))
+            | (GS, Some(b't'), Some(0..=34 | 64..=79)) => done(Effect::ForeignMark, 4),
+            (RS, Some(b'a' | b'F' | b'A'), None)
+            | (GS, Some(b'a' | b't'), None)
+            | (RS | GS, None, _)
+                if !context.at_end =>
+            {
+                Step::More
+            }
+            _ => unknown(letter),
+        };
+    }
     match (letter, bytes.get(2)) {
         (GS | RS | BEL, _) => done(Effect::ForeignMark, 2),
         (_, None) => Step::More,
@@ -120,21 +136,22 @@ fn read_star_mark(bytes: &[u8], letter: u8) -> Step {
     }
 }
 
+/// Star's `ESC * r` sets up raster mode; Epson's bit images know no mode r.
+fn is_star_raster(bytes: &[u8], context: Context) -> bool {
+    context.may_be_foreign && !context.confirmed && bytes.get(2) == Some(&b'r')
+}
+
 /// `ESC i` cuts with Epson and sets Star's size with two small numbers behind it, which may be digits.
-/// No text follows an Epson cut with two bytes below 6, so those two are Star's mark; digits are, as
-/// long as no command of Epson's own was seen.
+/// Text hardly follows an Epson cut with two of those, so they are Star's mark, as long as no command
+/// of Epson's own was seen.
 fn read_cut_or_star_size(bytes: &[u8], context: Context) -> Step {
-    let is_size = |byte: u8| match byte {
-        0..=5 => true,
-        b'0'..=b'5' => !context.confirmed,
-        _ => false,
-    };
+    let is_size = |byte: u8| matches!(byte, 0..=5 | b'0'..=b'5') && !context.confirmed;
     match (bytes.get(2), bytes.get(3)) {
         (Some(&height), Some(&width)) if is_size(height) && is_size(width) => {
             done(Effect::ForeignMark, 4)
         }
         (Some(&height), None) if is_size(height) && !context.at_end => Step::More,
-        (None, _) if !context.at_end => Step::More,
+        (None, _) if !context.at_end && !context.confirmed => Step::More,
         _ => done(Effect::Cut, 2),
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn read(bytes: &[u8], context: Context) -> Step {
         BEL | 0x19 | 0x1A => done(Effect::Kick, 1),
         FS => read_fs(bytes, context),
         ESC => read_esc(bytes),
-        GS if context.may_be_foreign => read_epson_mark(bytes, context),
+        GS if context.may_be_foreign && !context.confirmed => read_epson_mark(bytes, context),
         // NUL; ETX, EOT, ENQ and ETB ask for status; SI and DC2 turn upside down and back; DC1 and DC3
         // are flow control; RS and the like sound a buzzer.
         NUL | 0x03..=0x06 | 0x0F | 0x11..=0x13 | 0x15 | 0x17 | RS => done(Effect::Setting, 1),

@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 
 use super::codepage::Charset;
-use super::command::{Context, ESC, Effect, KanjiChoice, PayloadKind, Step};
+use super::command::{Context, ESC, Effect, GS, KanjiChoice, PayloadKind, RS, Step};
 use super::dialect::Language;
 use super::item::Item;
 use super::symbol::Symbology;
@@ -287,10 +287,12 @@ impl Stream {
         for &byte in self.command[used..].iter().rev() {
             self.replay.push_front(byte);
         }
-        let first = self.command.first().copied();
+        let is_own = matches!(
+            (self.language, self.command.as_slice()),
+            (Language::EscPos, [GS, ..]) | (Language::Star, [ESC, GS | RS, ..])
+        );
+        self.confirmed |= is_own && effect != Effect::Unknown;
         self.command.clear();
-        let own = first == Some(super::command::GS) && self.language == Language::EscPos;
-        self.confirmed |= own && effect != Effect::Unknown;
         if effect == Effect::Setting {
             return;
         }
