@@ -28,15 +28,15 @@ const SLICE_BYTES: usize = 4 << 10;
 pub struct ReceiptDecoder {
     stream: Stream,
     paper: Paper,
-    /// The job's bytes so far, as long as it may turn out to be of the other dialect.
+    /// The job's bytes so far, unless the dialect is set.
     kept: Option<Kept>,
     /// The dialect is a setting and never doubted.
     is_set: bool,
     taken: u64,
 }
 
-/// The bytes of a job that has borne no mark so far.
-#[derive(Debug, Default)]
+/// The bytes of a job that may turn out to be of the other dialect.
+#[derive(Debug)]
 struct Kept {
     bytes: Vec<u8>,
     /// Where the job began, in bytes since the start.
@@ -45,6 +45,8 @@ struct Kept {
     begins_at: u64,
     /// Its beginning was told as a job of its own, so it can no longer be read otherwise.
     is_told: bool,
+    /// A mark has shown the dialect; what is kept is of use for the next job alone.
+    is_trusted: bool,
 }
 
 impl ReceiptDecoder {
@@ -153,7 +155,7 @@ impl ReceiptDecoder {
         });
         let cut_at = self.stream.cut_at();
         if cut_at > cut_before {
-            self.doubt_behind_cut(cut_at, slice);
+            self.doubt_behind_cut(cut_at);
         }
         if let Some(kept) = &mut self.kept {
             kept.is_told |= limit;
@@ -183,34 +185,35 @@ impl ReceiptDecoder {
             job_at,
             begins_at: job_at,
             is_told: false,
+            is_trusted: false,
         });
     }
 
-    /// A job begins within the slice that was just read.
-    fn doubt_behind_cut(&mut self, cut_at: u64, slice: &[u8]) {
-        if self.is_set {
+    /// A job begins behind a cut that was just read; the cut may have been known a few bytes late.
+    fn doubt_behind_cut(&mut self, cut_at: u64) {
+        let Some(kept) = &mut self.kept else {
             return;
-        }
-        let behind = usize::try_from(self.taken - cut_at).unwrap_or(usize::MAX);
-        let from = slice.len().saturating_sub(behind);
-        self.doubt(cut_at);
-        if let Some(kept) = &mut self.kept {
-            kept.bytes.extend_from_slice(&slice[from..]);
-            kept.begins_at = self.taken - (slice.len() - from) as u64;
-        }
+        };
+        kept.drop_before(cut_at);
+        kept.job_at = cut_at;
+        kept.is_told = false;
+        kept.is_trusted = false;
     }
 
     /// Goes over to the other dialect; returns the bytes that are to be read under it.
     fn turn(&mut self, mark_at: u64) -> Vec<u8> {
-        let kept = self.kept.take().unwrap_or_default();
-        let reaches = !kept.is_told && mark_at - kept.job_at <= LOOK_BACK_BYTES as u64;
-        let from = if reaches { kept.job_at } else { mark_at };
-        if reaches {
+        let Some(kept) = &mut self.kept else {
+            return Vec::new();
+        };
+        let behind = mark_at.saturating_sub(kept.job_at);
+        if !kept.is_told && behind <= LOOK_BACK_BYTES as u64 {
             self.paper.forget();
+        } else {
+            kept.drop_before(mark_at);
         }
-        let skip = usize::try_from(from.saturating_sub(kept.begins_at)).unwrap_or(usize::MAX);
-        let bytes = kept.bytes[skip.min(kept.bytes.len())..].to_vec();
-        self.taken -= bytes.len() as u64;
+        let bytes = std::mem::take(&mut kept.bytes);
+        self.taken = kept.begins_at;
+        kept.is_trusted = true;
         let other = self.stream.language().other();
         self.stream = Stream::trusted(other, self.taken);
         self.greet();
@@ -219,14 +222,24 @@ impl ReceiptDecoder {
 }
 
 impl Kept {
-    /// Drops what can no longer be read again, but for a mark's own bytes.
+    /// Drops what can no longer be read again, but for the bytes of a mark or a cut that is not known
+    /// for one yet.
     fn trim(&mut self) {
-        if self.bytes.len() <= LOOK_BACK_BYTES + SLICE_BYTES {
-            return;
+        let most = if self.is_trusted { 0 } else { LOOK_BACK_BYTES };
+        if self.bytes.len() > most + SLICE_BYTES {
+            self.drop_first(self.bytes.len() - SLICE_BYTES);
         }
-        let excess = self.bytes.len() - SLICE_BYTES;
-        self.bytes.drain(..excess);
-        self.begins_at += excess as u64;
+    }
+
+    fn drop_before(&mut self, position: u64) {
+        let length = position.saturating_sub(self.begins_at);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.drop_first(length.min(self.bytes.len()));
+    }
+
+    fn drop_first(&mut self, length: usize) {
+        self.bytes.drain(..length);
+        self.begins_at += length as u64;
     }
 }
 

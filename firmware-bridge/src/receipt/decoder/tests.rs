@@ -151,6 +151,41 @@ fn a_mark_beyond_the_look_back_leaves_what_was_read_and_turns_there() {
 }
 
 #[test]
+fn the_look_back_ends_at_the_same_byte_in_any_chunking() {
+    for length in LOOK_BACK_BYTES - 12..LOOK_BACK_BYTES + 12 {
+        let mut bytes = b"\x1bEShop\x0a\x1b(A\xf0\xff".to_vec();
+        bytes.resize(length, 0);
+        bytes.extend(b"\x1b\x1da\x01Bye\x0a\x1bd\x03");
+        let whole = read(Dialect::Auto, &bytes, usize::MAX);
+        assert_eq!(whole, read(Dialect::Auto, &bytes, 1_000), "{length}");
+        assert_eq!(whole, read(Dialect::Auto, &bytes, 7), "{length}");
+    }
+}
+
+#[test]
+fn bytes_that_a_cut_waited_for_belong_to_the_next_job() {
+    let bytes = b"\x1bi\x01S\x1b*r";
+    assert_eq!(
+        read(Dialect::Auto, bytes, 1),
+        read(Dialect::Auto, bytes, usize::MAX)
+    );
+}
+
+#[test]
+fn a_macro_that_cuts_and_bears_a_mark_confuses_nothing() {
+    let bytes = b"\x1d:A\x0a\x1dV\x00\x1b\x1da\x01B\x0a\x1d:\x1d^\x03\x00\x00End\x0a\x1bd\x03";
+    assert_eq!(
+        read(Dialect::Auto, bytes, 1),
+        read(Dialect::Auto, bytes, usize::MAX)
+    );
+    let bytes = b"\x1d:A\x0a\x1b=\x02\x1b=\x01\x1dV\x00\x1b\x1d:\x1d^\x03\x00\x00End\x0a\x1bd\x03";
+    assert_eq!(
+        read(Dialect::Auto, bytes, 1),
+        read(Dialect::Auto, bytes, usize::MAX)
+    );
+}
+
+#[test]
 fn a_dialect_that_is_set_is_read_whatever_the_bytes_look_like() {
     let jobs = read(Dialect::Star, b"\x1bEPlain\x1bF\x0a\x1bd\x02", 3);
     assert_eq!(jobs[0].lines, ["Plain"]);
@@ -278,6 +313,22 @@ proptest! {
                 Just(b"\x1b\x1da\x01".to_vec()),
                 Just(b"\x1bi\x01\x01".to_vec()),
                 Just(b"\x1bd\x03".to_vec()),
+                Just(b"\x1d!\x11".to_vec()),
+                Just(b"\x1da\x01".to_vec()),
+                Just(b"\x1b@".to_vec()),
+                Just(b"\x1bi".to_vec()),
+                Just(b"\x1b*rA".to_vec()),
+                Just(b"\x1b*rB".to_vec()),
+                Just(b"b\x03\x00\x1dV\x00".to_vec()),
+                Just(b"\x1bk\x01\x00".to_vec()),
+                Just(b"\x1bb622P123\x1e".to_vec()),
+                Just(b"\x1b\x1dyD1\x00\x02\x00hi\x1b\x1dyP".to_vec()),
+                Just(b"\x1b\x1dP0\x1b\x1dP4\x20\x00".to_vec()),
+                Just(b"\x1b\x1dP7".to_vec()),
+                Just(b"\x1d:m\x0a\x1d:\x1d^\x03\x00\x00".to_vec()),
+                Just(b"\x1b=\x02".to_vec()),
+                Just(b"\x1b=\x01".to_vec()),
+                Just(b"\x18".to_vec()),
                 Just(b"\x1bLon a page\x0a\x1d$\x40\x00".to_vec()),
                 Just(b"\x0c".to_vec()),
                 prop::collection::vec(any::<u8>(), 0..6),
