@@ -8,6 +8,7 @@ mod daemon;
 mod devices;
 mod doctor;
 mod output;
+mod receipts;
 mod show;
 
 use std::process::ExitCode;

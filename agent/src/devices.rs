@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::{JournalConfig, NfcConfig, ReceiptTapConfig, ScannerConfig};
 use journal::Journal;
 pub use journal::{FileNotes, NotesError};
+pub(crate) use masking::{mask_job, mask_sale};
 use status::Lamp;
 pub use status::{
     Board, Clocks, DeviceCounts, DeviceKind, DeviceStatus, Elapsed, PortState, WallClock,

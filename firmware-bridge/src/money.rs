@@ -44,6 +44,18 @@ impl Currency {
             _ => 2,
         }
     }
+
+    /// Writes minor units as a decimal number, as in `12.50`.
+    pub fn decimal(&self, minor: i64) -> String {
+        let exponent = self.exponent() as usize;
+        let sign = if minor < 0 { "-" } else { "" };
+        let digits = format!("{:0width$}", minor.unsigned_abs(), width = exponent + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - exponent);
+        if fraction.is_empty() {
+            return format!("{sign}{whole}");
+        }
+        format!("{sign}{whole}.{fraction}")
+    }
 }
 
 impl fmt::Debug for Currency {
@@ -67,6 +79,10 @@ mod tests {
         assert_eq!(Currency::parse("eur").unwrap().as_str(), "EUR");
         assert_eq!(Currency::parse("JPY").unwrap().exponent(), 0);
         assert_eq!(Currency::parse("KWD").unwrap().exponent(), 3);
+        let euro = Currency::parse("EUR").unwrap();
+        assert_eq!(euro.decimal(-5), "-0.05");
+        assert_eq!(euro.decimal(123_450), "1234.50");
+        assert_eq!(Currency::parse("JPY").unwrap().decimal(1200), "1200");
         assert!(Currency::parse("EURO").is_err());
         assert!(Currency::parse("€").is_err());
     }

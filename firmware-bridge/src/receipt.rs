@@ -9,6 +9,7 @@
 //! last. Jobs end at a cut, at a silence, at the connection's end. Nothing is guessed: a job that a
 //! profile cannot read, or whose sums contradict each other, says so and keeps its text.
 
+mod captured;
 mod codepage;
 mod command;
 mod decoder;
@@ -22,13 +23,15 @@ mod star;
 mod stream;
 mod symbol;
 
+pub use captured::{CAPTURE_BYTES_MAX, Captured};
 pub use codepage::{Charset, Encoding, EncodingError, MultiByte, Page};
 pub use decoder::{LOOK_BACK_BYTES, ReceiptDecoder};
 pub use dialect::{Dialect, DialectError, Language};
 pub use item::{Item, PageStep};
 pub use job::{JOB_BYTES_MAX, JOB_CODES_MAX, JOB_LINES_MAX, Job, JobEnd, Line, Unreadable};
 pub use profile::{
-    AmountError, NotASale, PROFILE_BYTES_MAX, Profile, ProfileError, Reading, UnparsedReason,
+    AmountError, Examination, Finding, LineRole, NotASale, PROFILE_BYTES_MAX, Profile,
+    ProfileError, Reading, UnparsedReason,
 };
 pub use stream::{RESCAN_BYTES, Stream};
 pub use symbol::Symbology;

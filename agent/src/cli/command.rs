@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::daemon::{Daemon, DaemonError};
-use super::{Exit, devices, doctor, output, show};
+use super::{Exit, devices, doctor, output, receipts, show};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use crate::devices::load_profile;
 use crate::identity::enrolment::{EnrolError, enrol};
@@ -101,6 +101,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Profiles that make sales of receipts: try one, or have one proposed. Asks no daemon.
+    Receipts {
+        #[command(subcommand)]
+        what: ReceiptsCommand,
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+    },
     /// The settings file.
     Config {
         #[command(subcommand)]
@@ -157,6 +165,17 @@ enum QuarantineCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ReceiptsCommand {
+    /// Read captured receipts by a profile and say what came of each, and why not a sale.
+    Test {
+        /// The profile.
+        profile: PathBuf,
+        /// Directory of captures: printers' bytes (.bin) or lines (.txt).
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Check the file; faults come with their line.
     Check {
@@ -175,6 +194,13 @@ pub(super) fn run(arguments: Arguments, environment: Environment) -> anyhow::Res
     }
     if let Command::Doctor { json } = arguments.command {
         return Ok(runtime()?.block_on(doctor::doctor(&arguments.config, json)));
+    }
+    if let Command::Receipts { what, json } = arguments.command {
+        return Ok(match what {
+            ReceiptsCommand::Test { profile, dir } => {
+                receipts::test(&arguments.config, &profile, &dir, json)
+            }
+        });
     }
     let config = match Config::load(&arguments.config) {
         Ok(config) => config,
@@ -202,6 +228,7 @@ pub(super) fn run(arguments: Arguments, environment: Environment) -> anyhow::Res
         | Command::Outbox { .. }
         | Command::Card { .. }
         | Command::Bind { .. }
+        | Command::Receipts { .. }
         | Command::Config { .. }) => runtime.block_on(ask_daemon(&config, asking)),
     };
     Ok(done.unwrap_or_else(|error| {
@@ -419,6 +446,7 @@ async fn ask_daemon(config: &Config, command: Command) -> Result<Exit, DaemonErr
             what: Some(DevicesCommand::Ports),
             ..
         }
+        | Command::Receipts { .. }
         | Command::Config { .. } => return Ok(Exit::WrongUse),
     }
     Ok(Exit::Fine)

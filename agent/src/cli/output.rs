@@ -22,6 +22,11 @@ pub(super) fn json_line(value: &Value) {
     println!("{value}");
 }
 
+/// Prints a line beside the output proper.
+pub(super) fn aside(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
 /// Prints a complaint with what lies behind it.
 pub(super) fn complaint(error: &dyn std::error::Error) {
     eprint!("tillbind: {error}");

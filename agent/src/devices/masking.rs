@@ -8,7 +8,7 @@ use tillbind_firmware_bridge::receipt::Job;
 use tillbind_firmware_bridge::sale::Sale;
 
 /// Masks every text of a print job.
-pub(super) fn mask_job(job: &mut Job, rules: &CardRules) {
+pub(crate) fn mask_job(job: &mut Job, rules: &CardRules) {
     for text in job.lines.iter_mut().chain(&mut job.codes) {
         mask(text, rules);
     }
@@ -17,7 +17,7 @@ pub(super) fn mask_job(job: &mut Job, rules: &CardRules) {
 /// Masks whatever a cashier or a POS may have put into a sale's words, and drops a member's number
 /// that is a payment card's. Store, till and number of the sale stay: a long receipt number may
 /// look like a payment card's, and without it the sale could not be told from another.
-pub(super) fn mask_sale(sale: &mut Sale, rules: &CardRules) {
+pub(crate) fn mask_sale(sale: &mut Sale, rules: &CardRules) {
     for item in &mut sale.items {
         mask(&mut item.item_id, rules);
         mask(&mut item.description, rules);

@@ -384,7 +384,13 @@ impl<Z: TimeZone> Terminal<Z> {
             },
             ReceiptReading::NotASale(NotASale::Cancelled) => return self.till.handle_given_up(),
             ReceiptReading::NotASale(
-                NotASale::Reprint | NotASale::OtherSlip | NotASale::NoText,
+                NotASale::Reprint
+                | NotASale::OrderSlip
+                | NotASale::KitchenTicket
+                | NotASale::Report
+                | NotASale::GiftReceipt
+                | NotASale::OtherSlip
+                | NotASale::NoText,
             ) => {
                 return;
             }

@@ -11,7 +11,7 @@
 //! store = "S001"                 # constants, for receipts that do not print them
 //! workstation = "1"
 //! tax = "included"               # or "added" to the lines
-//! item_name = "before"           # or "after" the amount, where it has a line of its own
+//! item_name = "before"           # or "after" the amount, where it (or the quantity) has its own line
 //! item_amounts = "before_discount"   # or "after_discount"
 //! return_amounts = "negative"    # or "positive", on receipts with the marker `return`
 //! untendered = "cash"            # how was paid where no line says; default: such a receipt fails
@@ -23,11 +23,12 @@
 //! items_begin = ['^-+$']         # items are looked for behind such a line; default: from the top
 //! items_end = ['^=+$']           # and before such a line; always before the total
 //! item = ['^(?<quantity>\d+) x (?<unit_price>[\d,]+) (?<description>.+?) +(?<amount>[\d,]+)$']
+//! item_return = ['^RETURN (?<description>.+?) +(?<amount>[\d,]+)$']   # negative, whatever its sign
 //! item_void = ['^VOID (?<description>.+?) +(?<amount>-[\d,]+)$']
 //! item_discount = ['^ +Discount +(?<amount>-[\d,]+)$']
 //! subtotal = ['^SUBTOTAL']
 //! discount = ['^DISCOUNT +(?<amount>-[\d,]+)$']
-//! tax = ['^VAT (?<rate>\d+)% +(?<amount>[\d,]+)$']
+//! tax = ['^(?<tax_code>[AB]) (?<rate>\d+)% +(?<net>[\d,]+) +(?<amount>[\d,]+) +(?<gross>[\d,]+)$']
 //! total = ['^TOTAL +(?<amount>-?[\d,]+)$']
 //! tender = ['^(?<kind>CASH|CARD) +(?<amount>-?[\d,]+)$']
 //! change = ['^CHANGE +(?<amount>[\d,]+)$']
@@ -37,7 +38,11 @@
 //! return = []
 //! reprint = []
 //! training = []
-//! not_a_sale = ['^\*\* KITCHEN']
+//! order = []                     # order slips, bills before payment
+//! kitchen = ['^\*\* KITCHEN']
+//! report = []                    # X and Z reports
+//! gift = []                      # gift receipts
+//! not_a_sale = []                # whatever else is none
 //!
 //! [tenders]                      # the receipt's words (in either case) to kinds
 //! CARD = "card"
@@ -45,9 +50,13 @@
 //!
 //! Each line of a job is tried, in this order, against `ignore`, `header` and `member` (every pattern
 //! that matches gives its fields, the first value of a field stays), then `total`, `subtotal`,
-//! `tender`, `change`, `tax`, `discount`, `item_void`, `item_discount` and `item`; the first list that
-//! matches has the line. Lines that match nothing are passed over: the arithmetic tells whether one
+//! `tender`, `change`, `tax`, `discount`, `item_void`, `item_return`, `item_discount` and `item`; the
+//! first list that matches has the line. Lines that match nothing are passed over: the arithmetic tells whether one
 //! was missed.
+//!
+//! Where `tax` captures them, a tax table must hold too: net + amount = gross on each line, the gross
+//! amounts give the total, and (without a discount of the whole) the items of a `tax_code` give its
+//! gross amount.
 //!
 //! Groups: `header` store, workstation, sequence, date, time, datetime, business_day; `member` card;
 //! `item` description, quantity (default 1), unit_price, amount, discount, item_id, department,
@@ -69,14 +78,17 @@ use crate::money::Currency;
 mod amount;
 mod basket;
 mod clock;
+mod examination;
 mod file;
 mod pattern;
 mod reader;
 mod reading;
+mod tax_table;
 
 pub use amount::AmountError;
 use amount::NumberFormat;
 use clock::Formats;
+pub use examination::{Examination, Finding, LineRole};
 use file::{ItemAmounts, ItemName, ProfileFile, ReturnAmounts, Tax};
 use pattern::{Groups, PatternFault, Patterns};
 pub use reading::{NotASale, Reading, UnparsedReason};
@@ -112,6 +124,7 @@ struct LinePatterns {
     items_begin: Patterns,
     items_end: Patterns,
     item: Patterns,
+    item_return: Patterns,
     item_void: Patterns,
     item_discount: Patterns,
     subtotal: Patterns,
@@ -128,6 +141,10 @@ struct Markers {
     returned: Patterns,
     reprint: Patterns,
     training: Patterns,
+    order: Patterns,
+    kitchen: Patterns,
+    report: Patterns,
+    gift: Patterns,
     not_a_sale: Patterns,
 }
 
@@ -228,6 +245,7 @@ impl Profile {
                 items_begin: Patterns::compile(&file.lines.items_begin, &bare("items_begin"))?,
                 items_end: Patterns::compile(&file.lines.items_end, &bare("items_end"))?,
                 item: Patterns::compile(&file.lines.item, &ITEM)?,
+                item_return: Patterns::compile(&file.lines.item_return, &ITEM_RETURN)?,
                 item_void: Patterns::compile(&file.lines.item_void, &ITEM_VOID)?,
                 item_discount: Patterns::compile(&file.lines.item_discount, &sum("item_discount"))?,
                 subtotal: Patterns::compile(&file.lines.subtotal, &SUBTOTAL)?,
@@ -242,6 +260,10 @@ impl Profile {
                 returned: Patterns::compile(&file.markers.returned, &bare("return"))?,
                 reprint: Patterns::compile(&file.markers.reprint, &bare("reprint"))?,
                 training: Patterns::compile(&file.markers.training, &bare("training"))?,
+                order: Patterns::compile(&file.markers.order, &bare("order"))?,
+                kitchen: Patterns::compile(&file.markers.kitchen, &bare("kitchen"))?,
+                report: Patterns::compile(&file.markers.report, &bare("report"))?,
+                gift: Patterns::compile(&file.markers.gift, &bare("gift"))?,
                 not_a_sale: Patterns::compile(&file.markers.not_a_sale, &bare("not_a_sale"))?,
             },
             tenders: file
@@ -269,7 +291,12 @@ impl Profile {
 
     /// Reads a job as this shop's receipt. A sale comes out only if its sums hold.
     pub fn read(&self, job: &Job) -> Reading {
-        reader::read(self, job)
+        reader::read(self, job, &mut reader::Trace::default())
+    }
+
+    /// Reads a job and tells what became of each line, and why no sale came of it, if none did.
+    pub fn examine(&self, job: &Job) -> Examination {
+        examination::examine(self, job)
     }
 }
 
@@ -319,6 +346,13 @@ const ITEM: Groups = Groups {
     one_of: &["description", "amount", "quantity", "unit_price", "item_id"],
 };
 
+const ITEM_RETURN: Groups = Groups {
+    list: "item_return",
+    allowed: ITEM.allowed,
+    required: &["amount"],
+    one_of: &[],
+};
+
 const ITEM_VOID: Groups = Groups {
     list: "item_void",
     allowed: &["description", "amount", "quantity", "unit_price", "item_id"],
@@ -335,7 +369,7 @@ const SUBTOTAL: Groups = Groups {
 
 const TAX: Groups = Groups {
     list: "tax",
-    allowed: &["amount", "rate", "base", "tax_code"],
+    allowed: &["amount", "rate", "base", "net", "gross", "tax_code"],
     required: &["amount"],
     one_of: &[],
 };

@@ -51,6 +51,28 @@ impl NumberFormat {
             .ok_or(AmountError::TooLong)
     }
 
+    /// Returns a number as receipts of this format print it.
+    pub(super) fn example(&self) -> String {
+        let thousands = self.thousands.map(String::from).unwrap_or_default();
+        let exponent = self.currency.exponent() as usize;
+        let decimals = match exponent {
+            0 => String::new(),
+            some => format!("{}{}", self.decimal, "5".repeat(some)),
+        };
+        format!("1{thousands}234{decimals}")
+    }
+
+    /// Returns the amount that a line ends in, a tax letter or a currency behind it allowed.
+    pub(super) fn last_amount(&self, line: &str) -> Option<i64> {
+        let mut words = line.split_whitespace().rev();
+        let last = words.next()?;
+        let bears_decimals =
+            |word: &str| self.currency.exponent() == 0 || word.contains(self.decimal);
+        let read = |word: &str| self.minor(word).ok().filter(|_| bears_decimals(word));
+        let is_tail = last.chars().count() <= 3 && !last.contains(|c: char| c.is_ascii_digit());
+        read(last).or_else(|| words.next().filter(|_| is_tail).and_then(read))
+    }
+
     fn scaled(&self, text: &str) -> Result<Decimal, AmountError> {
         let factor = Decimal::from(10u64.pow(self.currency.exponent()));
         self.number(text)?
@@ -168,9 +190,10 @@ fn narrow(c: char) -> char {
     }
 }
 
-/// Signs of Unicode's category Sc and the words that stand for them in East Asia.
+/// Signs of Unicode's category Sc and the words that stand for them in East Asia. The backslash is among
+/// them: its place, 5C, is the yen sign in JIS X 0201 and the won sign in KS X 1003.
 fn is_currency_sign(c: char) -> bool {
-    matches!(c, '$' | '\u{A2}'..='\u{A5}' | '\u{20A0}'..='\u{20C0}' | '\u{E3F}' | '元' | '円' | '圆' | '원')
+    matches!(c, '$' | '\\' | '\u{A2}'..='\u{A5}' | '\u{20A0}'..='\u{20C0}' | '\u{E3F}' | '元' | '円' | '圆' | '원')
         || c == '\u{FFE5}'
 }
 
@@ -198,6 +221,7 @@ mod tests {
         assert_eq!(de.minor("1,50-"), Ok(-150));
         let jp = format('.', Some(','), "JPY");
         assert_eq!(jp.minor("￥１，２３４"), Ok(1234));
+        assert_eq!(jp.minor(r"-\1,234"), Ok(-1234));
         let ch = format('.', Some('\''), "CHF");
         assert_eq!(ch.minor("CHF 1’234.05"), Ok(123_405));
         let fr = format(',', Some(' '), "EUR");

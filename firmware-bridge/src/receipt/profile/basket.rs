@@ -41,9 +41,20 @@ impl Part {
 pub(super) struct Basket<'p> {
     profile: &'p Profile,
     items: Vec<Item>,
+    /// Tax letters of the items, in their order.
+    tax_codes: Vec<Option<String>>,
     waiting: Option<Part>,
-    /// The last item has no name yet.
-    nameless: bool,
+    /// What the last item lacks and a line below it may give.
+    lacks: Lacks,
+}
+
+/// Fields that the last item's own line did not give.
+#[derive(Debug, Default, Clone, Copy)]
+struct Lacks {
+    description: bool,
+    item_id: bool,
+    quantity: bool,
+    unit_price: bool,
 }
 
 impl<'p> Basket<'p> {
@@ -51,13 +62,24 @@ impl<'p> Basket<'p> {
         Self {
             profile,
             items: Vec::new(),
+            tax_codes: Vec::new(),
             waiting: None,
-            nameless: false,
+            lacks: Lacks::default(),
         }
     }
 
-    pub(super) fn into_items(self) -> Vec<Item> {
-        self.items
+    /// Returns the items and the tax letter of each.
+    pub(super) fn into_items(self) -> (Vec<Item>, Vec<Option<String>>) {
+        (self.items, self.tax_codes)
+    }
+
+    /// Takes a line that a pattern of `item_return` matched: its amount is negative, printed so or not.
+    pub(super) fn take_return(
+        &mut self,
+        captures: &Captures<'_>,
+        line: usize,
+    ) -> Result<(), UnparsedReason> {
+        self.take(captures, line, true)
     }
 
     /// Takes a line that a pattern of `item` matched. `line` counts from 1.
@@ -66,10 +88,25 @@ impl<'p> Basket<'p> {
         captures: &Captures<'_>,
         line: usize,
     ) -> Result<(), UnparsedReason> {
+        self.take(captures, line, false)
+    }
+
+    fn take(
+        &mut self,
+        captures: &Captures<'_>,
+        line: usize,
+        returned: bool,
+    ) -> Result<(), UnparsedReason> {
         let mut part = self.part(captures, line)?;
-        let Some(amount) = self.profile.amount(captures, "amount", line)? else {
+        let Some(printed) = self.profile.amount(captures, "amount", line)? else {
             self.take_part(part);
             return Ok(());
+        };
+        let amount = if returned {
+            part.quantity = part.quantity.map(|quantity| quantity.abs());
+            -printed.saturating_abs()
+        } else {
+            printed
         };
         if self.profile.item_name == ItemName::Before
             && let Some(waiting) = self.waiting.take()
@@ -77,9 +114,15 @@ impl<'p> Basket<'p> {
         {
             part.fill_from(waiting);
         }
-        self.nameless = part.description.is_none();
+        self.lacks = Lacks {
+            description: part.description.is_none(),
+            item_id: part.item_id.is_none(),
+            quantity: part.quantity.is_none(),
+            unit_price: part.unit_price_minor.is_none(),
+        };
         let item = self.item(part, amount, line)?;
         self.items.push(item);
+        self.tax_codes.push(text(captures, "tax_code"));
         if let Some(discount) = self.profile.amount(captures, "discount", line)? {
             self.discount_last(discount, line)?;
         }
@@ -148,21 +191,14 @@ impl<'p> Basket<'p> {
         counterpart.discount_minor = -counterpart.discount_minor;
         counterpart.line = line_number(self.items.len());
         self.items.push(counterpart);
-        self.nameless = false;
+        self.tax_codes.push(None);
+        self.lacks = Lacks::default();
         Ok(())
     }
 
     fn take_part(&mut self, part: Part) {
         match self.profile.item_name {
-            ItemName::After => {
-                if let Some(item) = self.items.last_mut().filter(|_| self.nameless) {
-                    item.description = part.description.unwrap_or_default();
-                    if let Some(id) = part.item_id {
-                        item.item_id = id;
-                    }
-                    self.nameless = item.description.is_empty();
-                }
-            }
+            ItemName::After => self.complete_last(part),
             ItemName::Before => {
                 let mut fresh = part;
                 if let Some(waiting) = self.waiting.take()
@@ -172,6 +208,37 @@ impl<'p> Basket<'p> {
                 }
                 self.waiting = Some(fresh);
             }
+        }
+    }
+
+    /// Gives the last item what its own line did not say.
+    fn complete_last(&mut self, part: Part) {
+        let lacks = &mut self.lacks;
+        let Some(item) = self.items.last_mut() else {
+            return;
+        };
+        if let Some(name) = part.description.filter(|_| lacks.description) {
+            item.description = name;
+            lacks.description = false;
+        }
+        if let Some(id) = part.item_id.filter(|_| lacks.item_id) {
+            item.item_id = id;
+            lacks.item_id = false;
+        }
+        if let Some(quantity) = part.quantity.filter(|q| lacks.quantity && !q.is_zero()) {
+            item.quantity = if item.amount_minor < 0 {
+                -quantity.abs()
+            } else {
+                quantity
+            };
+            lacks.quantity = false;
+            if lacks.unit_price {
+                item.unit_price_minor = unit_price(item.amount_minor, item.quantity);
+            }
+        }
+        if let Some(price) = part.unit_price_minor.filter(|_| lacks.unit_price) {
+            item.unit_price_minor = price.saturating_abs();
+            lacks.unit_price = false;
         }
     }
 
@@ -210,12 +277,6 @@ impl<'p> Basket<'p> {
         if amount < 0 && quantity.is_sign_positive() {
             quantity = -quantity;
         }
-        let derived = || {
-            Decimal::from(amount)
-                .checked_div(quantity)
-                .and_then(|price| price.round().to_i64())
-                .unwrap_or(amount)
-        };
         Ok(Item {
             line: line_number(self.items.len()),
             item_id: part.item_id.unwrap_or_default(),
@@ -223,13 +284,21 @@ impl<'p> Basket<'p> {
             quantity,
             unit_price_minor: part
                 .unit_price_minor
-                .map_or_else(derived, i64::saturating_abs),
+                .map_or_else(|| unit_price(amount, quantity), i64::saturating_abs),
             amount_minor: amount,
             discount_minor: 0,
             department: part.department,
             voided: false,
         })
     }
+}
+
+/// The price of one, where no line says it.
+fn unit_price(amount: i64, quantity: Decimal) -> i64 {
+    Decimal::from(amount)
+        .checked_div(quantity)
+        .and_then(|price| price.round().to_i64())
+        .unwrap_or(amount)
 }
 
 fn line_number(items: usize) -> u32 {

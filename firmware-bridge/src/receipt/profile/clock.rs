@@ -46,6 +46,17 @@ impl Formats {
         self.times.is_empty()
     }
 
+    /// Returns the formats for people.
+    pub(super) fn shown(&self) -> String {
+        let all: Vec<&str> = self
+            .dates
+            .iter()
+            .chain(&self.times)
+            .map(String::as_str)
+            .collect();
+        all.join(", ")
+    }
+
     pub(super) fn date(&self, text: &str) -> Option<NaiveDate> {
         self.dates
             .iter()

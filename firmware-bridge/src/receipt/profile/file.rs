@@ -53,6 +53,8 @@ pub(super) struct LinesTable {
     pub(super) items_end: PatternTexts,
     pub(super) item: PatternTexts,
     #[serde(default)]
+    pub(super) item_return: PatternTexts,
+    #[serde(default)]
     pub(super) item_void: PatternTexts,
     #[serde(default)]
     pub(super) item_discount: PatternTexts,
@@ -81,6 +83,14 @@ pub(super) struct MarkersTable {
     #[serde(default)]
     pub(super) training: PatternTexts,
     #[serde(default)]
+    pub(super) order: PatternTexts,
+    #[serde(default)]
+    pub(super) kitchen: PatternTexts,
+    #[serde(default)]
+    pub(super) report: PatternTexts,
+    #[serde(default)]
+    pub(super) gift: PatternTexts,
+    #[serde(default)]
     pub(super) not_a_sale: PatternTexts,
 }
 
@@ -93,7 +103,7 @@ pub(super) enum Tax {
     Added,
 }
 
-/// Where an item's name stands that is not on the line of its amount.
+/// Where the rest of an item stands that is not on the line of its amount: its name, its quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ItemName {

@@ -4,8 +4,10 @@ use chrono::{NaiveDate, NaiveDateTime};
 use regex::Captures;
 
 use super::basket::Basket;
+use super::examination::LineRole;
 use super::file::{ReturnAmounts, Tax};
 use super::reading::{NotASale, Reading, UnparsedReason};
+use super::tax_table::{TaxTable, Taxed};
 use super::{Patterns, Profile};
 use crate::receipt::{Job, JobEnd};
 use crate::sale::{Imbalance, Item, Sale, SaleKind, SaleTime, Tender};
@@ -15,32 +17,55 @@ const CHANGE: &str = "change";
 /// Kind of a tender whose word holds no letter.
 const UNNAMED: &str = "other";
 
-pub(super) fn read(profile: &Profile, job: &Job) -> Reading {
+/// What became of the lines, for those who ask.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    /// One for each line that was looked at.
+    pub(super) roles: Vec<LineRole>,
+    /// The marker that decided, and its line.
+    pub(super) marker: Option<(&'static str, usize)>,
+}
+
+pub(super) fn read(profile: &Profile, job: &Job, trace: &mut Trace) -> Reading {
     if let Some(unreadable) = job.unreadable {
         return Reading::Unparsed(unreadable.into());
     }
-    let marked = |patterns: &Patterns| job.lines.iter().any(|line| patterns.is_match(line));
     if job.lines.iter().all(String::is_empty) {
         return Reading::NotASale(NotASale::NoText);
     }
-    if marked(&profile.markers.reprint) {
-        return Reading::NotASale(NotASale::Reprint);
-    }
-    if marked(&profile.markers.not_a_sale) {
-        return Reading::NotASale(NotASale::OtherSlip);
+    let mut marked = |patterns: &Patterns, list: &'static str| {
+        let line = job.lines.iter().position(|line| patterns.is_match(line));
+        if let Some(index) = line {
+            trace.marker = Some((list, index + 1));
+        }
+        line.is_some()
+    };
+    let markers = &profile.markers;
+    for (patterns, list, what) in [
+        (&markers.reprint, "reprint", NotASale::Reprint),
+        (&markers.kitchen, "kitchen", NotASale::KitchenTicket),
+        (&markers.order, "order", NotASale::OrderSlip),
+        (&markers.report, "report", NotASale::Report),
+        (&markers.gift, "gift", NotASale::GiftReceipt),
+        (&markers.not_a_sale, "not_a_sale", NotASale::OtherSlip),
+    ] {
+        if marked(patterns, list) {
+            return Reading::NotASale(what);
+        }
     }
     if job.ended_by == JobEnd::Limit {
         return Reading::Unparsed(UnparsedReason::TooLong);
     }
     let flags = Flags {
-        void: marked(&profile.markers.void),
-        returned: marked(&profile.markers.returned),
-        training: marked(&profile.markers.training),
+        training: marked(&markers.training, "training"),
+        returned: marked(&markers.returned, "return"),
+        void: marked(&markers.void, "void"),
     };
     let mut draft = Draft::new(profile);
     for (index, line) in job.lines.iter().enumerate() {
-        if let Err(reason) = draft.take_line(line, index + 1) {
-            return Reading::Unparsed(reason);
+        match draft.take_line(line, index + 1) {
+            Ok(role) => trace.roles.push(role),
+            Err(reason) => return Reading::Unparsed(reason),
         }
     }
     if flags.void && draft.tenders.is_empty() {
@@ -81,7 +106,7 @@ struct Draft<'p> {
     among_items: bool,
     /// Sizes of the discounts of the whole.
     discounts: Vec<i64>,
-    taxes: Vec<i64>,
+    tax_table: TaxTable,
     total: Option<(i64, usize)>,
     tenders: Vec<Tender>,
 }
@@ -128,69 +153,88 @@ impl<'p> Draft<'p> {
             basket: Basket::new(profile),
             among_items: profile.lines.items_begin.is_empty(),
             discounts: Vec::new(),
-            taxes: Vec::new(),
+            tax_table: TaxTable::default(),
             total: None,
             tenders: Vec::new(),
         }
     }
 
     /// Gives the line to the first list of patterns that matches it.
-    fn take_line(&mut self, line: &str, number: usize) -> Result<(), UnparsedReason> {
+    fn take_line(&mut self, line: &str, number: usize) -> Result<LineRole, UnparsedReason> {
         let lists = &self.profile.lines;
-        if line.is_empty() || self.profile.ignore.is_match(line) || self.take_header(line, number) {
-            return Ok(());
+        if line.is_empty() {
+            return Ok(LineRole::Blank);
+        }
+        if self.profile.ignore.is_match(line) {
+            return Ok(LineRole::Ignored);
+        }
+        if self.take_header(line, number) {
+            return Ok(LineRole::Header);
         }
         if let Some(captures) = lists.total.captures(line) {
-            return self.take_total(&captures, number);
+            self.take_total(&captures, number)?;
+            return Ok(LineRole::Total);
         }
         if lists.subtotal.is_match(line) {
-            return Ok(());
+            return Ok(LineRole::Subtotal);
         }
         if let Some(captures) = lists.tender.captures(line) {
-            return self.take_tender(&captures, number);
+            self.take_tender(&captures, number)?;
+            return Ok(LineRole::Tender);
         }
         if let Some(amount) = self.amount_of(&lists.change, line, number)? {
             self.tenders.push(Tender {
                 kind: CHANGE.to_owned(),
                 amount_minor: -amount.saturating_abs(),
             });
-            return Ok(());
+            return Ok(LineRole::Change);
         }
-        if let Some(amount) = self.amount_of(&lists.tax, line, number)? {
-            self.taxes.push(amount);
-            return Ok(());
+        if let Some(captures) = lists.tax.captures(line) {
+            self.tax_table.take(self.profile, &captures, number)?;
+            return Ok(LineRole::Tax);
         }
         if let Some(amount) = self.amount_of(&lists.discount, line, number)? {
             self.discounts.push(amount.saturating_abs());
-            return Ok(());
+            return Ok(LineRole::Discount);
         }
         self.take_goods(line, number)
     }
 
     /// Items stand between their marks and always before the total.
-    fn take_goods(&mut self, line: &str, number: usize) -> Result<(), UnparsedReason> {
+    fn take_goods(&mut self, line: &str, number: usize) -> Result<LineRole, UnparsedReason> {
         let lists = &self.profile.lines;
         if self.total.is_some() {
-            return Ok(());
+            return Ok(LineRole::PassedOver);
         }
         if !self.among_items {
             self.among_items = lists.items_begin.is_match(line);
-            return Ok(());
+            return Ok(if self.among_items {
+                LineRole::ItemsMark
+            } else {
+                LineRole::PassedOver
+            });
         }
         if lists.items_end.is_match(line) {
             self.among_items = false;
-            return Ok(());
+            return Ok(LineRole::ItemsMark);
         }
         if let Some(captures) = lists.item_void.captures(line) {
-            return self.basket.take_void(&captures, number);
+            self.basket.take_void(&captures, number)?;
+            return Ok(LineRole::ItemVoid);
+        }
+        if let Some(captures) = lists.item_return.captures(line) {
+            self.basket.take_return(&captures, number)?;
+            return Ok(LineRole::Item);
         }
         if let Some(amount) = self.amount_of(&lists.item_discount, line, number)? {
-            return self.basket.discount_last(amount, number);
+            self.basket.discount_last(amount, number)?;
+            return Ok(LineRole::ItemDiscount);
         }
         if let Some(captures) = lists.item.captures(line) {
-            return self.basket.take_item(&captures, number);
+            self.basket.take_item(&captures, number)?;
+            return Ok(LineRole::Item);
         }
-        Ok(())
+        Ok(LineRole::PassedOver)
     }
 
     fn amount_of(
@@ -279,13 +323,14 @@ impl<'p> Draft<'p> {
         let negate = flags.returned && profile.return_amounts == ReturnAmounts::Positive;
         let signed = |amount: i64| if negate { -amount } else { amount };
         let total_minor = signed(printed_total);
-        let mut items = self.basket.into_items();
+        let (mut items, tax_codes) = self.basket.into_items();
         if items.is_empty() {
             return Err(UnparsedReason::Missing { field: "item" });
         }
         if negate {
             items.iter_mut().for_each(turn_over);
         }
+        let of_whole = add(self.discounts.into_iter())?;
         if flags.returned && !flags.void && total_minor > 0 {
             return Err(UnparsedReason::Contradiction {
                 line: total_line,
@@ -304,7 +349,6 @@ impl<'p> Draft<'p> {
                 amount_minor: total_minor,
             });
         }
-        let of_whole = add(self.discounts.into_iter())?;
         let of_whole = if total_minor < 0 { -of_whole } else { of_whole };
         let of_items = items.iter().filter(|i| !i.voided).map(|i| i.discount_minor);
         let sale = Sale {
@@ -318,7 +362,7 @@ impl<'p> Draft<'p> {
             currency: profile.currency(),
             total_minor,
             discount_minor: add(of_items.chain(std::iter::once(of_whole)))?,
-            tax_minor: signed(add(self.taxes.into_iter())?),
+            tax_minor: signed(self.tax_table.sum()?),
             tax_included: profile.tax == Tax::Included,
             items,
             tenders,
@@ -326,6 +370,12 @@ impl<'p> Draft<'p> {
             training: flags.training,
         };
         sale.reconcile()?;
+        self.tax_table.check(&Taxed {
+            items: &sale.items,
+            codes: &tax_codes,
+            printed_total,
+            is_whole: of_whole == 0 && !negate,
+        })?;
         Ok(sale)
     }
 }
@@ -346,7 +396,7 @@ fn turn_over(item: &mut Item) {
     item.discount_minor = -item.discount_minor;
 }
 
-fn add(mut amounts: impl Iterator<Item = i64>) -> Result<i64, UnparsedReason> {
+pub(super) fn add(mut amounts: impl Iterator<Item = i64>) -> Result<i64, UnparsedReason> {
     amounts
         .try_fold(0i64, i64::checked_add)
         .ok_or(UnparsedReason::Imbalance(Imbalance::Overflow))

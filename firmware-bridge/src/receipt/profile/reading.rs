@@ -20,7 +20,15 @@ pub enum Reading {
 pub enum NotASale {
     /// Another print of a receipt that was counted when it was first printed.
     Reprint,
-    /// An order slip, a kitchen ticket, a report: a marker of `not_a_sale` was found.
+    /// An order slip or a bill that is not paid yet: a marker of `order` was found.
+    OrderSlip,
+    /// A ticket for the kitchen or the bar.
+    KitchenTicket,
+    /// A report of the till, as X and Z reports are.
+    Report,
+    /// A receipt without prices, to be given away with the goods.
+    GiftReceipt,
+    /// Anything else that a marker of `not_a_sale` tells.
     OtherSlip,
     /// Voided before it was paid for.
     Cancelled,

@@ -352,7 +352,17 @@ fn every_shipped_profile_is_valid() {
         names.push(profile.name().to_owned());
     }
     names.sort();
-    assert_eq!(names, ["escpos-plain", "escpos-restaurant-zh"]);
+    assert_eq!(
+        names,
+        [
+            "escpos-plain",
+            "escpos-restaurant-zh",
+            "fashion-returns",
+            "grocer-eu",
+            "python-escpos",
+            "receiptline",
+        ]
+    );
 }
 
 #[test]
@@ -409,6 +419,74 @@ fn a_profile_cannot_make_the_agent_grow() {
         Profile::parse(&endless),
         Err(ProfileError::TooLong(_))
     ));
+}
+
+#[test]
+fn a_line_below_an_item_tells_what_the_items_own_line_did_not() {
+    let text = SHOP.replace("tax = \"added\"", "item_name = \"after\"\ntax = \"added\"");
+    let text = text.replace(
+        "item = [",
+        "item = [\n'^ +(?<quantity>[\\d.]+) kg x (?<unit_price>[\\d.]+)/kg$',",
+    );
+    let profile = Profile::parse(&text).unwrap();
+    let body = format!(
+        "{HEAD}0001 ROOT  1.14\n  0.456 kg x 2.49/kg\n0002 BAG  0.10\nTOTAL 1.24\nCASH 1.24"
+    );
+    let Reading::Sale(sale) = profile.read(&job(&body)) else {
+        panic!("{:?}", profile.read(&job(&body)));
+    };
+    assert_eq!(sale.items[0].quantity.to_string(), "0.456");
+    assert_eq!(sale.items[0].unit_price_minor, 249);
+    assert_eq!(sale.items[0].description, "ROOT");
+    assert_eq!(sale.items[1].quantity.to_string(), "1");
+}
+
+#[test]
+fn a_returned_item_is_negative_whatever_sign_it_is_printed_with() {
+    let text = SHOP.replace(
+        "item_void =",
+        "item_return = ['^BACK (?<item_id>\\d{4}) +(?<amount>-?[\\d.]+)$']\nitem_void =",
+    );
+    let profile = Profile::parse(&text).unwrap();
+    for amount in ["3.00", "-3.00"] {
+        let body = format!("{HEAD}0001 ROOT  5.00\nBACK 0002 {amount}\nTOTAL 2.00\nCASH 2.00");
+        let Reading::Sale(sale) = profile.read(&job(&body)) else {
+            panic!("{:?}", profile.read(&job(&body)));
+        };
+        assert_eq!(sale.items[1].amount_minor, -300);
+        assert_eq!(sale.items[1].quantity.to_string(), "-1");
+        assert_eq!(sale.kind, SaleKind::Sale);
+    }
+}
+
+#[test]
+fn an_examination_names_the_line_that_no_pattern_takes() {
+    let body = "0001 SPRAY  10.00\nbag fee 0.10\nTOTAL 10.10\nCASH 10.00\ncoin 0.10";
+    let examination = shop().examine(&job(&format!("{HEAD}{body}")));
+    assert_eq!(
+        examination.findings,
+        [
+            Finding {
+                line: None,
+                message: "sums: lines 10.00 − discounts 0.00 ≠ total 10.10, off by 0.10".to_owned()
+            },
+            Finding {
+                line: Some(4),
+                message:
+                    "looks like an amount but no pattern of lines.item takes it; it is exactly \
+                          what the sums lack"
+                        .to_owned()
+            },
+        ]
+    );
+    let body = "0001 SPRAY  10.00\nTOTAL 10.00\nCASH 9.90\ncoin 0.10";
+    let examination = shop().examine(&job(&format!("{HEAD}{body}")));
+    assert_eq!(examination.findings[1].line, Some(6));
+    assert!(examination.findings[1].message.contains("lines.tender"));
+    assert_eq!(examination.roles[5], LineRole::PassedOver);
+    let examination = shop().examine(&job(&format!("*COPY*\n{HEAD}{body}")));
+    assert_eq!(examination.marker, Some(("reprint", 1)));
+    assert!(examination.findings.is_empty());
 }
 
 proptest! {
