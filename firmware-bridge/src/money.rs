@@ -12,6 +12,11 @@ pub struct Currency([u8; 3]);
 pub struct CurrencyError(pub String);
 
 impl Currency {
+    /// The euro, of two decimals.
+    pub const EUR: Self = Self(*b"EUR");
+    /// The yen, of none.
+    pub const JPY: Self = Self(*b"JPY");
+
     /// Reads a code of three ASCII letters in either case.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod dialect;
 mod escpos;
 mod item;
 mod job;
+pub mod learn;
 mod paper;
 pub mod profile;
 mod star;
@@ -29,6 +30,7 @@ pub use decoder::{LOOK_BACK_BYTES, ReceiptDecoder};
 pub use dialect::{Dialect, DialectError, Language};
 pub use item::{Item, PageStep};
 pub use job::{JOB_BYTES_MAX, JOB_CODES_MAX, JOB_LINES_MAX, Job, JobEnd, Line, Unreadable};
+pub use learn::{LearnError, Learned, SAMPLES_ENOUGH, learn};
 pub use profile::{
     AmountError, Examination, Finding, LineRole, NotASale, PROFILE_BYTES_MAX, Profile,
     ProfileError, Reading, UnparsedReason,

@@ -173,6 +173,14 @@ enum ReceiptsCommand {
         /// Directory of captures: printers' bytes (.bin) or lines (.txt).
         dir: PathBuf,
     },
+    /// Propose a profile from captured receipts, ten or more, and say how many of them it reads.
+    Learn {
+        /// Directory of captures: printers' bytes (.bin) or lines (.txt).
+        dir: PathBuf,
+        /// Write the profile here instead of to standard output; an existing file is left alone.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -199,6 +207,9 @@ pub(super) fn run(arguments: Arguments, environment: Environment) -> anyhow::Res
         return Ok(match what {
             ReceiptsCommand::Test { profile, dir } => {
                 receipts::test(&arguments.config, &profile, &dir, json)
+            }
+            ReceiptsCommand::Learn { dir, output } => {
+                receipts::learn(&dir, output.as_deref(), json)
             }
         });
     }

@@ -22,6 +22,11 @@ pub(super) fn json_line(value: &Value) {
     println!("{value}");
 }
 
+/// Prints text that ends its own lines.
+pub(super) fn text(text: &str) {
+    print!("{text}");
+}
+
 /// Prints a line beside the output proper.
 pub(super) fn aside(text: impl AsRef<str>) {
     eprintln!("{}", text.as_ref());

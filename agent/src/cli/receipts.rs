@@ -4,11 +4,14 @@
 //! spared when payment numbers are masked.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use tillbind_firmware_bridge::code::CardRules;
-use tillbind_firmware_bridge::receipt::{CAPTURE_BYTES_MAX, Captured};
+use tillbind_firmware_bridge::receipt::{
+    CAPTURE_BYTES_MAX, Captured, Learned, SAMPLES_ENOUGH, learn as learn_profile,
+};
 
 use super::{Exit, output};
 use crate::config::Config;
@@ -77,6 +80,108 @@ pub(super) fn test(config: &Path, profile: &Path, dir: &Path, json: bool) -> Exi
     } else {
         Exit::Fine
     }
+}
+
+/// `tillbind receipts learn`. Without a file for it, the profile goes to standard output and what is said
+/// about it to standard error.
+pub(super) fn learn(dir: &Path, file: Option<&Path>, json: bool) -> Exit {
+    let files = match captures(dir) {
+        Ok(files) => files,
+        Err(error) => {
+            output::complaint(&error);
+            return Exit::WrongUse;
+        }
+    };
+    let captured: Vec<Captured> = files.into_iter().map(|file| file.captured).collect();
+    let name = file
+        .and_then(Path::file_stem)
+        .map(|stem| stem.to_string_lossy());
+    let learned = match learn_profile(&captured, name.as_deref().unwrap_or("learned")) {
+        Ok(learned) => learned,
+        Err(error) => {
+            output::complaint(&error);
+            return Exit::Finding;
+        }
+    };
+    if let Some(path) = file
+        && let Err(error) = write_new(path, &learned.profile)
+    {
+        output::complaint(&error);
+        return Exit::WrongUse;
+    }
+    if json {
+        output::json(&learned_json(&learned, file));
+    } else if let Some(path) = file {
+        output::line(format!("{}: a proposed profile", path.display()));
+        learned_lines(&learned).iter().for_each(output::line);
+    } else {
+        output::text(&learned.profile);
+        learned_lines(&learned).iter().for_each(output::aside);
+    }
+    if learned.is_weak() || learned.unparsed > 0 {
+        Exit::Finding
+    } else {
+        Exit::Fine
+    }
+}
+
+/// A profile that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be written: name a file that does not exist yet, in a directory that does", path.display())]
+struct UnwrittenError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Writes a new file; one that somebody may have mended by hand is never replaced.
+fn write_new(path: &Path, text: &str) -> Result<(), UnwrittenError> {
+    fs::File::create_new(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|source| UnwrittenError {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn learned_lines(learned: &Learned) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} receipts: {} add up and are sales, {} are told to be none, {} cannot be read",
+        learned.receipts, learned.sales, learned.not_sales, learned.unparsed
+    )];
+    if learned.receipts < SAMPLES_ENOUGH {
+        lines.push(format!(
+            "The proposal is weak: it stands on {} receipts. Capture {SAMPLES_ENOUGH} or more, of every kind \
+             that the shop prints, and learn again",
+            learned.receipts
+        ));
+    } else if learned.is_weak() {
+        lines.push(
+            "The proposal is weak: it cannot read most receipts. Capture more sales and learn again"
+                .to_owned(),
+        );
+    }
+    let doubts = learned.doubts.iter();
+    lines.extend(doubts.map(|doubt| format!("uncertain: {doubt}")));
+    lines.push(
+        "Try it with `tillbind receipts test PROFILE DIR` on receipts that it has not seen"
+            .to_owned(),
+    );
+    lines
+}
+
+fn learned_json(learned: &Learned, file: Option<&Path>) -> Value {
+    json!({
+        "file": file,
+        "profile": learned.profile,
+        "weak": learned.is_weak(),
+        "uncertain": learned.doubts,
+        "summary": {
+            "receipts": learned.receipts,
+            "sales": learned.sales,
+            "not_sales": learned.not_sales,
+            "unparsed": learned.unparsed,
+        },
+    })
 }
 
 /// The rules of the settings file, if there is one that can be read.

@@ -86,7 +86,7 @@ mod reading;
 mod tax_table;
 
 pub use amount::AmountError;
-use amount::NumberFormat;
+pub(in crate::receipt) use amount::NumberFormat;
 use clock::Formats;
 pub use examination::{Examination, Finding, LineRole};
 use file::{ItemAmounts, ItemName, ProfileFile, ReturnAmounts, Tax};

@@ -95,3 +95,33 @@ fn the_exit_says_whether_all_was_read_or_the_command_was_wrong() {
     fs::remove_file(&profile).unwrap();
     assert_eq!(run(), Exit::WrongUse);
 }
+
+#[test]
+fn a_learned_profile_reads_the_receipts_that_it_was_learned_from_and_replaces_no_file() {
+    let dir = TempDir::new().unwrap();
+    let captured = dir.path().join("captured");
+    let profile = dir.path().join("shop.toml");
+    assert_eq!(learn(&captured, Some(&profile), false), Exit::WrongUse);
+    fs::create_dir(&captured).unwrap();
+    fs::write(captured.join("0.txt"), "Open from nine to five\n").unwrap();
+    assert_eq!(learn(&captured, Some(&profile), false), Exit::Finding);
+    fs::remove_file(captured.join("0.txt")).unwrap();
+    for n in 1..=10 {
+        let text = format!(
+            "SHOP\nReceipt {:04}\n2026-05-{n:02} 10:{n:02}\nMilk {n}.50\nBread 1.00\nTOTAL {}.50\nCASH {}.50\n",
+            n * 7,
+            n + 1,
+            n + 1
+        );
+        fs::write(captured.join(format!("{n}.txt")), text).unwrap();
+    }
+    assert_eq!(learn(&captured, Some(&profile), false), Exit::Fine);
+    let config = dir.path().join("none.toml");
+    assert_eq!(test(&config, &profile, &captured, false), Exit::Fine);
+    let before = fs::read_to_string(&profile).unwrap();
+    assert!(before.contains("name = 'shop'"), "{before}");
+    assert_eq!(learn(&captured, Some(&profile), true), Exit::WrongUse);
+    assert_eq!(fs::read_to_string(&profile).unwrap(), before);
+    fs::remove_file(captured.join("1.txt")).unwrap();
+    assert_eq!(learn(&captured, None, true), Exit::Finding);
+}

@@ -10,10 +10,10 @@ const DIGITS_MAX: usize = 18;
 
 /// How a receipt's numbers are written.
 #[derive(Debug, Clone)]
-pub(super) struct NumberFormat {
-    pub(super) decimal: char,
-    pub(super) thousands: Option<char>,
-    pub(super) currency: Currency,
+pub(in crate::receipt) struct NumberFormat {
+    pub(in crate::receipt) decimal: char,
+    pub(in crate::receipt) thousands: Option<char>,
+    pub(in crate::receipt) currency: Currency,
 }
 
 /// Why a text is no number in the profile's format.
@@ -35,7 +35,7 @@ pub enum AmountError {
 
 impl NumberFormat {
     /// Reads an amount to minor units, exactly.
-    pub(super) fn minor(&self, text: &str) -> Result<i64, AmountError> {
+    pub(in crate::receipt) fn minor(&self, text: &str) -> Result<i64, AmountError> {
         let scaled = self.scaled(text)?;
         if !scaled.is_integer() {
             return Err(AmountError::TooFine);
@@ -82,7 +82,7 @@ impl NumberFormat {
 
     /// Reads a number: a sign before or behind it, parentheses for a negative one, a currency sign or
     /// code on either side, separators as the profile says.
-    pub(super) fn number(&self, text: &str) -> Result<Decimal, AmountError> {
+    pub(in crate::receipt) fn number(&self, text: &str) -> Result<Decimal, AmountError> {
         let narrow: String = text.chars().map(narrow).collect();
         let (negative, digits) = self.strip(&narrow)?;
         let plain = self.plain(digits)?;

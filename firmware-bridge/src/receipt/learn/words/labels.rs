@@ -1,0 +1,115 @@
+//! Words before the numbers of the header.
+
+use super::Language::{
+    Chinese, Dutch, English, French, German, Italian, Japanese, Korean, Polish, Portuguese, Spanish,
+};
+use super::{Label, Table};
+
+pub(super) const LABELS: Table<Label> = &[
+    (
+        English,
+        Label::Sequence,
+        &[
+            "receipt",
+            "trans",
+            "transaction",
+            "tr",
+            "order",
+            "invoice",
+            "ticket",
+            "check",
+            "sale",
+        ],
+    ),
+    (
+        German,
+        Label::Sequence,
+        &[
+            "bon", "beleg", "bonnr", "belegnr", "rechnung", "bon-nr", "beleg-nr",
+        ],
+    ),
+    (French, Label::Sequence, &["ticket", "facture", "reçu"]),
+    (Spanish, Label::Sequence, &["ticket", "factura", "recibo"]),
+    (Italian, Label::Sequence, &["scontrino", "doc", "documento"]),
+    (Dutch, Label::Sequence, &["bon", "bonnummer", "kassabon"]),
+    (Polish, Label::Sequence, &["paragon", "nr", "wydruk"]),
+    (
+        Portuguese,
+        Label::Sequence,
+        &["cupom", "fatura", "recibo", "talão"],
+    ),
+    (
+        Chinese,
+        Label::Sequence,
+        &["单号", "流水号", "小票号", "账单号"],
+    ),
+    (
+        Japanese,
+        Label::Sequence,
+        &["レシートno", "伝票no", "伝票番号", "取引番号", "レシート"],
+    ),
+    (
+        Korean,
+        Label::Sequence,
+        &["영수증번호", "거래번호", "영수증"],
+    ),
+    (
+        English,
+        Label::Store,
+        &["store", "shop", "branch", "location"],
+    ),
+    (German, Label::Store, &["filiale", "markt", "laden"]),
+    (French, Label::Store, &["magasin", "boutique"]),
+    (Spanish, Label::Store, &["tienda", "sucursal"]),
+    (Italian, Label::Store, &["negozio", "punto vendita"]),
+    (Dutch, Label::Store, &["winkel", "filiaal"]),
+    (Polish, Label::Store, &["sklep"]),
+    (Portuguese, Label::Store, &["loja"]),
+    (Chinese, Label::Store, &["门店", "店号", "店铺"]),
+    (Japanese, Label::Store, &["店舗", "店番"]),
+    (Korean, Label::Store, &["매장", "점포"]),
+    (
+        English,
+        Label::Workstation,
+        &["till", "terminal", "register", "pos", "lane", "workstation"],
+    ),
+    (German, Label::Workstation, &["kasse", "kassen-nr"]),
+    (French, Label::Workstation, &["caisse"]),
+    (Spanish, Label::Workstation, &["caja"]),
+    (Italian, Label::Workstation, &["cassa"]),
+    (Dutch, Label::Workstation, &["kassa"]),
+    (Polish, Label::Workstation, &["kasa"]),
+    (Portuguese, Label::Workstation, &["caixa"]),
+    (Chinese, Label::Workstation, &["收银机", "机号", "款台"]),
+    (Japanese, Label::Workstation, &["レジ"]),
+    (Korean, Label::Workstation, &["포스", "단말기"]),
+    (
+        English,
+        Label::Member,
+        &[
+            "member",
+            "loyalty card",
+            "club member",
+            "loyalty",
+            "membership",
+        ],
+    ),
+    (
+        German,
+        Label::Member,
+        &["kundenkarte", "kundennummer", "mitglied"],
+    ),
+    (
+        French,
+        Label::Member,
+        &["carte fidélité", "carte de fidélité"],
+    ),
+    (Spanish, Label::Member, &["socio", "tarjeta club"]),
+    (Italian, Label::Member, &["carta fedeltà", "fidelity card"]),
+    (Dutch, Label::Member, &["klantenkaart", "bonuskaart"]),
+    (Polish, Label::Member, &["karta klienta"]),
+    (Portuguese, Label::Member, &["cartão cliente"]),
+    (Chinese, Label::Member, &["会员卡号", "会员号", "会员"]),
+    (Japanese, Label::Member, &["会員番号", "会員no", "会員"]),
+    (Korean, Label::Member, &["회원번호", "회원"]),
+];
