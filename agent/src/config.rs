@@ -244,6 +244,8 @@ pub struct ReceiptTapConfig {
     pub dialect: DialectSetting,
     /// How a receipt becomes a sale; without one every receipt is kept as unparsed.
     pub profile: Option<PathBuf>,
+    /// Where receipts are written down for `tillbind receipts`; nowhere without one.
+    pub capture_dir: Option<PathBuf>,
 }
 
 /// Where a POS prints to that thinks it prints to its printer.

@@ -24,7 +24,7 @@ mod star;
 mod stream;
 mod symbol;
 
-pub use captured::{CAPTURE_BYTES_MAX, Captured};
+pub use captured::{CAPTURE_BYTES_MAX, Captured, captured_head};
 pub use codepage::{Charset, Encoding, EncodingError, MultiByte, Page};
 pub use decoder::{LOOK_BACK_BYTES, ReceiptDecoder};
 pub use dialect::{Dialect, DialectError, Language};

@@ -113,6 +113,7 @@ pub(super) struct ReceiptTap {
     pub(super) flow_control: Option<String>,
     pub(super) dialect: Option<String>,
     pub(super) profile: Option<String>,
+    pub(super) capture_dir: Option<String>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

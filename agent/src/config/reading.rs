@@ -257,6 +257,11 @@ impl Reader<'_, '_> {
         );
         // Whether it can be read is not asked here: a tap without its profile prints all the same.
         let profile = tap.profile.map(PathBuf::from);
+        if let Some(dir) = tap.capture_dir.as_ref().filter(|dir| !dir.starts_with('/')) {
+            let message = format!("capture_dir {dir:?} cannot be used: write a whole path");
+            self.fault(at("capture_dir"), message);
+        }
+        let capture_dir = tap.capture_dir.map(PathBuf::from);
         Some(ReceiptTapConfig {
             name: name?,
             pos: pos?,
@@ -264,6 +269,7 @@ impl Reader<'_, '_> {
             flow_control: flow_control?,
             dialect: dialect?,
             profile,
+            capture_dir,
         })
     }
 

@@ -292,3 +292,17 @@ fn a_prefix_whose_numbers_are_others_too_is_warned_of() {
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("UnionPay"), "{warnings:?}");
 }
+
+#[test]
+fn a_capture_directory_is_a_whole_path() {
+    let text = "[[receipt_tap]]\nname = \"p\"\nlisten = \"127.0.0.1:9100\"\nprinter = \"none\"\n\
+                capture_dir = \"/var/lib/tillbind/captures\"\n";
+    let config = Config::parse(text).unwrap();
+    assert_eq!(
+        config.receipt_taps[0].capture_dir.as_deref(),
+        Some("/var/lib/tillbind/captures".as_ref())
+    );
+    let faults = Config::parse(&text.replace("/var/lib/tillbind/", "")).unwrap_err();
+    assert_eq!(faults[0].line, 5);
+    assert!(faults[0].message.contains("capture_dir"), "{faults:?}");
+}

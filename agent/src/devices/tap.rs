@@ -17,6 +17,7 @@
 //! copy. Deliberately lacking: a spool of the tap's own, since a receipt that comes out later is a wrong
 //! receipt.
 
+mod capture;
 mod copy;
 mod forward;
 #[cfg(unix)]
@@ -160,6 +161,7 @@ impl Tap {
             dialect,
             config.profile,
             Arc::clone(rules),
+            config.capture_dir,
         ));
         // Read ahead of the first receipt, so that a faulty profile shows at the start.
         parsers.spawn({

@@ -200,10 +200,9 @@ impl Receipt {
 /// A receipt's number stays in events, since without it a sale could not be told from another; what is
 /// shown to people has no need of one that looks like a payment number.
 fn mask_sequence(sale: &mut Sale, rules: &CardRules) {
-    for text in [&mut sale.sequence, &mut sale.store, &mut sale.workstation] {
-        if let Some(text) = text {
-            *text = mask_payment_numbers(text, rules).into_owned();
-        }
+    let numbers = [&mut sale.sequence, &mut sale.store, &mut sale.workstation];
+    for text in numbers.into_iter().flatten() {
+        *text = mask_payment_numbers(text, rules).into_owned();
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::capture::Capture;
 use super::copy::CopySink;
 use crate::devices::masking::{mask_job, mask_sale};
 use crate::devices::status::Lamp;
@@ -35,6 +36,7 @@ pub(super) struct Method {
     /// the paper.
     profile: OnceCell<Result<Profile, String>>,
     rules: Arc<CardRules>,
+    capture: Option<Capture>,
 }
 
 /// Reads a profile's file, or says why it cannot be used. The tap prints all the same.
@@ -135,8 +137,10 @@ impl Method {
         dialect: Dialect,
         profile_path: Option<PathBuf>,
         rules: Arc<CardRules>,
+        capture_dir: Option<PathBuf>,
     ) -> Self {
         Self {
+            capture: capture_dir.map(|dir| Capture::new(dir, &tap)),
             tap,
             dialect,
             profile_path,
@@ -168,7 +172,11 @@ impl Method {
     ) -> bool {
         for job in jobs {
             let (method, is_torn) = (Arc::clone(self), std::mem::take(torn));
-            let event = match spawn_blocking(move || method.event(job, is_torn)).await {
+            let reading = spawn_blocking({
+                let lamp = lamp.clone();
+                move || method.event(job, is_torn, &lamp)
+            });
+            let event = match reading.await {
                 Ok(event) => event,
                 Err(error) => {
                     lamp.note_error(format!(
@@ -185,13 +193,19 @@ impl Method {
         true
     }
 
-    fn event(&self, mut job: Job, torn: bool) -> DeviceEvent {
+    fn event(&self, mut job: Job, torn: bool, lamp: &Lamp) -> DeviceEvent {
         let reading = if torn {
             torn_reading()
         } else {
             self.read(&job)
         };
         mask_job(&mut job, &self.rules);
+        if let Some(capture) = self.capture.as_ref().filter(|_| !torn) {
+            let by_default = !matches!(self.profile.get(), Some(Ok(_)));
+            if let Err(fault) = capture.write(&job, by_default) {
+                lamp.note_error(fault);
+            }
+        }
         DeviceEvent::Receipt {
             tap: self.tap.clone(),
             job,

@@ -124,6 +124,7 @@ fn config(printer: PrinterTarget) -> ReceiptTapConfig {
         printer,
         dialect: DialectSetting::Auto,
         profile: None,
+        capture_dir: None,
     }
 }
 

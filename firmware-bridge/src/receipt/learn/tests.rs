@@ -468,6 +468,28 @@ fn the_encoding_is_found_where_the_stream_does_not_say() {
 }
 
 #[test]
+fn captures_of_a_tap_without_a_profile_are_learned_though_their_encoding_was_not_known() {
+    let captures: Vec<Captured> = (1..=10)
+        .map(|n| {
+            let text =
+                format!("单号：{n:04}\n2026-04-03 10:00\n米饭  1.00\n应收金额：1.00\n现金：1.00\n");
+            let gbk = encoding_rs::GBK.encode(&text).0;
+            let read =
+                Captured::Stream([&gbk, &b"\x1dV\x00"[..]].concat()).jobs(Default::default());
+            let head = crate::receipt::captured_head(true);
+            Captured::from_text(&format!("{head}{}\n", read[0].text()))
+        })
+        .collect();
+    let learned = learn(&captures, "learned").unwrap();
+    let profile = Profile::parse(&learned.profile).unwrap();
+    let Reading::Sale(sale) = profile.read(&captures[0].jobs(profile.encoding())[0]) else {
+        panic!("{}", learned.profile);
+    };
+    assert_eq!(sale.items[0].description, "米饭");
+    assert_eq!(sale.tenders[0].kind, "cash");
+}
+
+#[test]
 fn few_samples_make_a_weak_proposal_and_none_makes_none() {
     let few: Vec<Captured> = samples(SHOPS[0].1, 1).into_iter().take(3).collect();
     let learned = learn(&few, "learned").unwrap();

@@ -170,3 +170,22 @@ async fn a_profile_that_cannot_be_read_leaves_printing_alone_and_says_why() {
     assert!(reason.contains("/nonexistent/shop.toml"), "{reason}");
     assert_eq!(rig.devices.status()[0].last_error, Some(reason));
 }
+
+#[tokio::test]
+async fn a_captured_receipt_holds_its_lines_and_no_payment_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let captures = dir.path().join("captures");
+    let settings = ReceiptTapConfig {
+        capture_dir: Some(captures.clone()),
+        ..config(PrinterTarget::Virtual)
+    };
+    let mut rig = Rig::start_with(settings, 64).await;
+    let mut pos = rig.pos().await;
+    pos.write_all(b"Tea 5.00\nPaid with 4111111111111111\n\x1dV\0")
+        .await
+        .unwrap();
+    rig.receipt().await;
+    let text = std::fs::read_to_string(captures.join("printer-0001.txt")).unwrap();
+    assert!(text.contains("Tea 5.00\nPaid with "), "{text}");
+    assert!(!text.contains("1111"), "{text}");
+}
