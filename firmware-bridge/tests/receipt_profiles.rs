@@ -48,7 +48,9 @@ fn render(profile: &Profile, path: &Path) -> String {
     let mut text = String::new();
     for job in Captured::Stream(fs::read(path).unwrap()).jobs(profile.encoding()) {
         for line in &job.lines {
-            writeln!(text, "|{line}").unwrap();
+            // The byte 5C is the yen sign on printers set to Japan; which of the two a decoder shows is no
+            // matter of the profile.
+            writeln!(text, "|{}", line.replace('\\', "¥")).unwrap();
         }
         render_examination(&mut text, &profile.examine(&job));
     }
