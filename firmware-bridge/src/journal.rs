@@ -13,8 +13,18 @@
 //!
 //! What is deliberately lacking: the reading itself, and any opinion on what makes a file bad.
 
+pub mod csv;
+pub mod decoder;
+pub mod draft;
+pub mod entry;
+mod lines;
+pub mod ndjson;
+pub mod value;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub use lines::{EncodingError, LINE_BYTES_MAX, TextEncoding};
 
 /// Files remembered at once. Done files that have left the folder are forgotten first, oldest
 /// first ([`Action::Forget`]): should one come back unchanged, it is read again and its sales are
