@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::outbox::{BACKLOG_BYTES_MAX_DEFAULT, DISK_PERCENT_MAX_DEFAULT};
 use tillbind_firmware_bridge::code::CardRules;
+use tillbind_firmware_bridge::journal::decoder::LineFormat;
 use tillbind_firmware_bridge::money::Currency;
 pub use tillbind_firmware_bridge::scanner::Framing;
 use tillbind_firmware_bridge::scanner::dedup::REPEAT_WINDOW;
@@ -304,10 +305,23 @@ pub struct JournalConfig {
 }
 
 /// What journal files hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalFormat {
-    /// ARTS POSLog XML.
+    /// ARTS POSLog XML; a file is read once it is whole.
     Poslog,
+    /// JSON lines or CSV; a file is read as it grows.
+    Lines(LineJournal),
+}
+
+/// A journal of lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineJournal {
+    /// How its lines are read.
+    pub format: LineFormat,
+    /// Endings of its files, without the dot.
+    pub extensions: Vec<String>,
+    /// How long a file must not grow before its last line and transaction are taken for whole.
+    pub quiet: Duration,
 }
 
 /// Settings that cannot be used.

@@ -26,11 +26,12 @@ use std::sync::Arc;
 use tillbind_firmware_bridge::code::{CardRules, Code};
 use tillbind_firmware_bridge::receipt::{Job, NotASale};
 use tillbind_firmware_bridge::sale::Sale;
+use tillbind_protocol::event::Source;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{JournalConfig, NfcConfig, ReceiptTapConfig, ScannerConfig};
 use journal::Journal;
-pub use journal::{FileNotes, NotesError};
+pub use journal::{FileNotes, NotesError, Progress};
 pub(crate) use masking::{mask_job, mask_sale};
 use status::Lamp;
 pub use status::{
@@ -84,6 +85,8 @@ pub enum DeviceEvent {
         journal: String,
         /// Name of the file in its folder.
         file: String,
+        /// What the file holds.
+        source: Source,
         /// The sale.
         sale: Box<Sale>,
         /// Wants `Ok` once the sale is durable, or why it cannot be; dropped, it is told again.

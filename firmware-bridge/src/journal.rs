@@ -17,6 +17,7 @@ pub mod csv;
 pub mod decoder;
 pub mod draft;
 pub mod entry;
+pub mod follow;
 mod lines;
 pub mod ndjson;
 pub mod value;

@@ -3,6 +3,7 @@
 //! The names of the fields are the names of the settings; [`names_of`] asks serde for them, so that
 //! no second list can go stale.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::value::Error as AnyError;
@@ -122,6 +123,36 @@ pub(super) struct Journal {
     pub(super) name: Option<String>,
     pub(super) format: Option<String>,
     pub(super) dir: Option<String>,
+    pub(super) encoding: Option<String>,
+    pub(super) extensions: Option<Vec<String>>,
+    pub(super) quiet_s: Option<i64>,
+    pub(super) currency: Option<String>,
+    pub(super) amounts: Option<String>,
+    pub(super) decimal: Option<String>,
+    pub(super) time_format: Option<String>,
+    pub(super) date_format: Option<String>,
+    pub(super) clock_format: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) tax_included: Option<bool>,
+    pub(super) amounts_after_discount: Option<bool>,
+    pub(super) returns: Option<String>,
+    pub(super) kinds: BTreeMap<String, String>,
+    pub(super) fields: BTreeMap<String, String>,
+    pub(super) item_fields: BTreeMap<String, String>,
+    pub(super) tender_fields: BTreeMap<String, String>,
+    pub(super) delimiter: Option<String>,
+    pub(super) quote: Option<String>,
+    pub(super) header: Option<bool>,
+    pub(super) columns: BTreeMap<String, Column>,
+    pub(super) row_kinds: BTreeMap<String, String>,
+}
+
+/// A column of a CSV journal: its name in the header, or its number.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged)]
+pub(super) enum Column {
+    Number(i64),
+    Name(String),
 }
 
 /// Returns the settings that a table at `path` knows; `None` if there is no such table.

@@ -106,6 +106,28 @@ impl<'t> Places<'t> {
         self.line_at(place)
     }
 
+    /// Line of a name inside a table that is itself a setting of one of several tables.
+    pub(super) fn line_within(
+        &self,
+        table: &str,
+        index: usize,
+        setting: &str,
+        name: &str,
+    ) -> usize {
+        let tables = self.root.get_ref().get(table);
+        let inner = tables
+            .and_then(|tables| tables.get_ref().as_array())
+            .and_then(|tables| tables.get(index))
+            .and_then(|item| item.get_ref().as_table())
+            .and_then(|item| item.get(setting))
+            .and_then(|setting| setting.get_ref().as_table())
+            .and_then(|inner| inner.get_key_value(name));
+        match inner {
+            Some((key, _)) => self.line_at(key.span().start),
+            None => self.line_of(table, Some(index), setting),
+        }
+    }
+
     fn line_at(&self, byte: usize) -> usize {
         let before = self.text.as_bytes().get(..byte).unwrap_or_default();
         before.iter().filter(|b| **b == b'\n').count() + 1

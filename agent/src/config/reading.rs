@@ -15,10 +15,12 @@ use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
 
 use super::place::{Fault, Places};
 use super::{
-    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, FlowControl, JournalConfig,
-    JournalFormat, OutboxSettings, PosConfig, PosSide, PrinterTarget, ReceiptTapConfig,
+    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, FlowControl, OutboxSettings,
+    PosConfig, PosSide, PrinterTarget, ReceiptTapConfig,
     StoreConfig, TillConfig, UplinkSettings, file,
 };
+
+mod journal;
 
 /// Longest name of a device, in bytes: it stands in every event of that device.
 const DEVICE_NAME_BYTES_MAX: usize = 64;
@@ -33,6 +35,7 @@ pub(super) fn read(text: &str) -> Result<Config, Vec<Fault>> {
         places: &places,
         faults,
         names: BTreeSet::new(),
+        currency: None,
     };
     let config = match toml::from_str::<file::File>(text) {
         Ok(settings) => Some(reader.config(settings)),
@@ -53,6 +56,8 @@ struct Reader<'p, 't> {
     places: &'p Places<'t>,
     faults: Vec<Fault>,
     names: BTreeSet<String>,
+    /// The store's, for journals that name none.
+    currency: Option<Currency>,
 }
 
 /// A backlog of less would be full after a busy hour.
@@ -68,6 +73,10 @@ impl Reader<'_, '_> {
     fn config(&mut self, settings: file::File) -> Config {
         let default = Config::default();
         let listen = At("api", None, "listen");
+        self.currency = settings
+            .store
+            .currency
+            .and_then(|text| self.word(Currency::parse(&text), At("store", None, "currency")));
         Config {
             data_dir: settings.data_dir.map_or(default.data_dir, PathBuf::from),
             api: ApiConfig {
@@ -79,9 +88,7 @@ impl Reader<'_, '_> {
             },
             cards: self.cards(settings.cards),
             store: StoreConfig {
-                currency: settings.store.currency.and_then(|text| {
-                    self.word(Currency::parse(&text), At("store", None, "currency"))
-                }),
+                currency: self.currency,
             },
             pos: PosConfig {
                 store: settings
@@ -323,27 +330,6 @@ impl Reader<'_, '_> {
                 None
             }
         }
-    }
-
-    fn journal(&mut self, n: usize, journal: file::Journal) -> Option<JournalConfig> {
-        let at = |name| At("journal", Some(n), name);
-        let name = self.device_name(journal.name, at("name"));
-        let format = self.choice(
-            journal.format,
-            at("format"),
-            None,
-            &[("poslog", JournalFormat::Poslog)],
-        );
-        let dir = self.needed(
-            journal.dir,
-            at("dir"),
-            "the directory that the POS writes to",
-        );
-        Some(JournalConfig {
-            name: name?,
-            format: format?,
-            dir: PathBuf::from(dir?),
-        })
     }
 
     fn each<F, T>(

@@ -1,6 +1,7 @@
-//! Journals: folders into which a POS writes POSLog files, each file read once.
+//! Journals: folders into which a POS writes its sales.
 //!
-//! The folder is listed every second; [`Watch`] says what to do. A file's sales are told one by
+//! JSON lines and CSV are read as they grow (`following`), POSLog files once each, when they are
+//! whole. For these the folder is listed every second; [`Watch`] says what to do. A file's sales are told one by
 //! one and the file is noted as done when all of them are durable. After a crash in between, the
 //! file is told again, and its sales are known by their keys. A file that is bad, or that stays cut
 //! off, gives what sales it has and goes to `rejected/`, with the reason beside it; where the
@@ -10,7 +11,10 @@
 //! file is set aside for that.
 
 mod folder;
+mod following;
+mod growing;
 mod notes;
+mod progress;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -23,6 +27,7 @@ use std::time::Duration;
 
 use tillbind_firmware_bridge::code::CardRules;
 use tillbind_firmware_bridge::journal::{Action, FileSeen, ReadResult, Watch, WatchSettings};
+use tillbind_protocol::event::Source;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -31,6 +36,7 @@ use super::DeviceEvent;
 use super::status::{Clocks, Elapsed, Lamp, PortState};
 use crate::config::{JournalConfig, JournalFormat};
 pub use notes::{FileNotes, NotesError};
+pub use progress::Progress;
 use telling::{Teller, Told};
 
 /// How often the folder is listed: so late a finished file is noticed at the most.
@@ -67,6 +73,7 @@ impl Default for Pace {
 pub(super) struct Journal {
     name: String,
     dir: PathBuf,
+    format: JournalFormat,
     pace: Pace,
     rules: Arc<CardRules>,
     notes: Arc<dyn FileNotes>,
@@ -87,14 +94,12 @@ impl Journal {
         lamp: Lamp,
         clocks: &Clocks,
     ) -> Self {
-        match config.format {
-            JournalFormat::Poslog => {}
-        }
         let (name, dir) = (config.name.clone(), config.dir.clone());
         let elapsed = Arc::clone(&clocks.elapsed);
         Self {
             name,
             dir,
+            format: config.format.clone(),
             pace: Pace::default(),
             rules,
             notes,
@@ -113,7 +118,11 @@ impl Journal {
     }
 
     async fn run(&self, stop: &mut watch::Receiver<bool>) -> Stopped {
-        match self.watch_folder(stop).await {
+        let ended = match &self.format {
+            JournalFormat::Poslog => self.watch_folder(stop).await,
+            JournalFormat::Lines(lines) => self.follow_folder(lines, stop).await,
+        };
+        match ended {
             Err(stopped) => stopped,
             Ok(never) => match never {},
         }
@@ -136,17 +145,18 @@ impl Journal {
                     self.act(actions, &mut watch, &files, &mut untold, stop)
                         .await?;
                 }
-                Err(error) => {
-                    let reason = format!(
-                        "the folder {} cannot be listed ({error}): make it, and let the agent's \
-                         user read it",
-                        self.dir.display()
-                    );
-                    self.lamp.show(PortState::Unopenable { reason });
-                }
+                Err(error) => self.show_unlistable(&error),
             }
             pause(self.pace.list_every, stop).await?;
         }
+    }
+
+    fn show_unlistable(&self, error: &io::Error) {
+        let reason = format!(
+            "the folder {} cannot be listed ({error}): make it, and let the agent's user read it",
+            self.dir.display()
+        );
+        self.lamp.show(PortState::Unopenable { reason });
     }
 
     /// Asks for the files that are done until the notes can be read: without them every file would
@@ -245,6 +255,7 @@ impl Journal {
             let lamp = self.lamp.clone();
             let teller = Teller {
                 journal: self.name.clone(),
+                source: Source::Poslog,
                 rules: Arc::clone(&self.rules),
                 events: self.events.clone(),
                 stop: stop.clone(),

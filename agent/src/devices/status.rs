@@ -113,7 +113,7 @@ pub struct DeviceCounts {
     pub files: u64,
     /// Sales of journal files that are durable.
     pub sales: u64,
-    /// Journal files set aside.
+    /// Journal files set aside, and lines of growing ones that could not be read.
     pub rejected: u64,
     /// Bytes from the device; of a tap: from the POS to the printer.
     pub bytes: u64,

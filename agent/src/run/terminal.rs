@@ -174,9 +174,10 @@ impl<Z: TimeZone> Terminal<Z> {
             DeviceEvent::JournalSale {
                 journal,
                 file,
+                source,
                 sale,
                 reply,
-            } => match self.journal_sale(*sale, now) {
+            } => match self.journal_sale(*sale, source, now) {
                 Ok(sale) => self.record_sale(sale, Waiter::Device(reply), now, todo),
                 Err(refusal) => {
                     // Told again it would be no better: it is reported, and the journal goes on.
@@ -420,8 +421,13 @@ impl<Z: TimeZone> Terminal<Z> {
         conversion::to_transaction(sale, source, names, &self.rules, &self.zone)
     }
 
-    fn journal_sale(&self, sale: Sale, now: Moment) -> Result<RetailTransaction, Refusal> {
-        let sale = self.convert(sale, Source::Poslog)?;
+    fn journal_sale(
+        &self,
+        sale: Sale,
+        source: Source,
+        now: Moment,
+    ) -> Result<RetailTransaction, Refusal> {
+        let sale = self.convert(sale, source)?;
         self.check_length(&sale, now)?;
         Ok(sale)
     }

@@ -2,6 +2,7 @@
 
 use tillbind_firmware_bridge::journal::FileSeen;
 
+use super::progress::Progress;
 use crate::members::{MembersError, NoteKind, Replica};
 
 /// Why notes cannot be read or kept, for people.
@@ -28,26 +29,36 @@ pub trait FileNotes: Send + Sync {
     /// # Errors
     /// [`NotesError`] when the note may still be there.
     fn forget(&self, journal: &str, name: &str) -> Result<(), NotesError>;
+
+    /// Returns how far the growing files of `journal` were told.
+    ///
+    /// # Errors
+    /// [`NotesError`] when the store cannot be read; the journal waits then.
+    fn progress(&self, journal: &str) -> Result<Vec<Progress>, NotesError>;
+
+    /// Notes how far a file was told, in place of an earlier note on its name; durable on return.
+    ///
+    /// # Errors
+    /// [`NotesError`] when the note is not durable.
+    fn keep_progress(&self, journal: &str, progress: &Progress) -> Result<(), NotesError>;
 }
 
 /// A file is noted under `journal NUL name` as its time in milliseconds and its size, 8 bytes each,
-/// little-endian.
+/// little-endian. Of a growing file more follows ([`Progress`]), which makes the one unreadable as
+/// the other.
 impl FileNotes for Replica {
     fn done(&self, journal: &str) -> Result<Vec<FileSeen>, NotesError> {
-        let mut prefix = journal.as_bytes().to_vec();
-        prefix.push(0);
-        let notes = self.scan_local(NoteKind::FileRead).map_err(cannot)?;
-        let files = notes.iter().filter_map(|note| {
-            let name = note.key.strip_prefix(prefix.as_slice())?;
-            let name = String::from_utf8(name.to_vec()).ok()?;
-            let (modified_ms, len) = read_note(&note.value)?;
-            Some(FileSeen {
-                name,
-                modified_ms,
-                len,
-            })
-        });
-        Ok(files.collect())
+        let notes = noted(self, journal)?
+            .into_iter()
+            .filter_map(|(name, value)| {
+                let (modified_ms, len) = read_note(&value)?;
+                Some(FileSeen {
+                    name,
+                    modified_ms,
+                    len,
+                })
+            });
+        Ok(notes.collect())
     }
 
     fn remember(&self, journal: &str, file: &FileSeen) -> Result<(), NotesError> {
@@ -61,6 +72,32 @@ impl FileNotes for Replica {
         self.remove_local(NoteKind::FileRead, &[&note_key(journal, name)])
             .map_err(cannot)
     }
+
+    fn progress(&self, journal: &str) -> Result<Vec<Progress>, NotesError> {
+        let notes = noted(self, journal)?.into_iter();
+        Ok(notes
+            .filter_map(|(name, value)| Progress::from_note(name, &value))
+            .collect())
+    }
+
+    fn keep_progress(&self, journal: &str, progress: &Progress) -> Result<(), NotesError> {
+        let key = note_key(journal, &progress.file.name);
+        self.put_local(NoteKind::FileRead, &key, &progress.to_note())
+            .map_err(cannot)
+    }
+}
+
+/// Returns the notes of a journal by the names of its files.
+fn noted(replica: &Replica, journal: &str) -> Result<Vec<(String, Vec<u8>)>, NotesError> {
+    let prefix = note_key(journal, "");
+    let notes = replica.scan_local(NoteKind::FileRead).map_err(cannot)?;
+    Ok(notes
+        .into_iter()
+        .filter_map(|note| {
+            let name = note.key.strip_prefix(prefix.as_slice())?;
+            Some((String::from_utf8(name.to_vec()).ok()?, note.value))
+        })
+        .collect())
 }
 
 fn note_key(journal: &str, name: &str) -> Vec<u8> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use tillbind_firmware_bridge::code::CardRules;
 use tillbind_firmware_bridge::poslog::{PosLogError, PosLogItem, PosLogReader};
 use tillbind_firmware_bridge::sale::Sale;
+use tillbind_protocol::event::Source;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::devices::DeviceEvent;
@@ -15,7 +16,7 @@ use crate::devices::masking::mask_sale;
 
 /// Sales on their way to the disk at once. Fewer, and each waits for its own sync; more, and a stop
 /// waits longer.
-const IN_FLIGHT_MAX: usize = 64;
+pub(super) const IN_FLIGHT_MAX: usize = 64;
 /// Faults named in the reason for a file; further ones are counted.
 const FAULTS_NAMED_MAX: usize = 20;
 
@@ -39,6 +40,7 @@ pub(super) enum Told {
 /// What telling a file needs.
 pub(super) struct Teller {
     pub(super) journal: String,
+    pub(super) source: Source,
     pub(super) rules: std::sync::Arc<CardRules>,
     pub(super) events: mpsc::Sender<DeviceEvent>,
     pub(super) stop: watch::Receiver<bool>,
@@ -125,13 +127,14 @@ impl Teller {
             .try_for_each(|reply| self.wait_for(reply))
     }
 
-    fn send(&self, file: &str, mut sale: Sale) -> Result<Reply, Told> {
+    pub(super) fn send(&self, file: &str, mut sale: Sale) -> Result<Reply, Told> {
         mask_sale(&mut sale, &self.rules);
         let (reply, answer) = oneshot::channel();
         let (journal, file, sale) = (self.journal.clone(), file.to_owned(), Box::new(sale));
         let event = DeviceEvent::JournalSale {
             journal,
             file,
+            source: self.source,
             sale,
             reply,
         };
@@ -142,7 +145,7 @@ impl Teller {
         Ok(answer)
     }
 
-    fn wait_for(&self, reply: Reply) -> Result<(), Told> {
+    pub(super) fn wait_for(&self, reply: Reply) -> Result<(), Told> {
         match reply.blocking_recv() {
             Ok(Ok(())) => {
                 (self.on_durable)();
@@ -156,7 +159,7 @@ impl Teller {
     }
 }
 
-type Reply = oneshot::Receiver<Result<(), String>>;
+pub(super) type Reply = oneshot::Receiver<Result<(), String>>;
 
 impl Faults {
     fn add(&mut self, error: &PosLogError) {

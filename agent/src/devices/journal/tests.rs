@@ -9,6 +9,8 @@ use chrono::DateTime;
 use tillbind_firmware_bridge::journal::REJECTED_FOLDER;
 use tokio::time::timeout;
 
+mod following;
+
 use super::*;
 use crate::devices::status::DeviceKind;
 
@@ -23,7 +25,10 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 
 /// Notes that outlive a journal's restart.
 #[derive(Default)]
-struct KeptNotes(Mutex<BTreeMap<(String, String), FileSeen>>);
+struct KeptNotes(
+    Mutex<BTreeMap<(String, String), FileSeen>>,
+    Mutex<BTreeMap<(String, String), Progress>>,
+);
 
 impl FileNotes for KeptNotes {
     fn done(&self, journal: &str) -> Result<Vec<FileSeen>, NotesError> {
@@ -45,6 +50,18 @@ impl FileNotes for KeptNotes {
             .remove(&(journal.to_owned(), name.to_owned()));
         Ok(())
     }
+
+    fn progress(&self, journal: &str) -> Result<Vec<Progress>, NotesError> {
+        let notes = self.1.lock().unwrap();
+        let of_journal = notes.iter().filter(|((name, _), _)| name == journal);
+        Ok(of_journal.map(|(_, progress)| progress.clone()).collect())
+    }
+
+    fn keep_progress(&self, journal: &str, progress: &Progress) -> Result<(), NotesError> {
+        let key = (journal.to_owned(), progress.file.name.clone());
+        self.1.lock().unwrap().insert(key, progress.clone());
+        Ok(())
+    }
 }
 
 struct Rig {
@@ -56,6 +73,15 @@ struct Rig {
 
 impl Rig {
     fn start(dir: &Path, notes: &Arc<KeptNotes>, patience: Duration) -> Self {
+        Self::start_as(JournalFormat::Poslog, dir, notes, patience)
+    }
+
+    fn start_as(
+        format: JournalFormat,
+        dir: &Path,
+        notes: &Arc<KeptNotes>,
+        patience: Duration,
+    ) -> Self {
         let (sender, events) = mpsc::channel(4);
         let (stop, stopped) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
@@ -73,7 +99,7 @@ impl Rig {
         );
         let config = JournalConfig {
             name: "pos".to_owned(),
-            format: JournalFormat::Poslog,
+            format,
             dir: dir.to_owned(),
         };
         let notes: Arc<dyn FileNotes> = Arc::clone(notes) as Arc<dyn FileNotes>;

@@ -333,6 +333,7 @@ fn a_journals_file_is_answered_only_once_its_sale_is_durable() {
     let event = DeviceEvent::JournalSale {
         journal: "pos".into(),
         file: "a.xml".into(),
+        source: Source::Poslog,
         sale: Box::new(sale(500)),
         reply,
     };
@@ -386,6 +387,7 @@ fn a_journals_sale_that_cannot_be_recorded_is_reported_and_the_journal_goes_on()
         let event = DeviceEvent::JournalSale {
             journal: "pos".into(),
             file: "a.xml".into(),
+            source: Source::Poslog,
             sale: Box::new(sale),
             reply,
         };

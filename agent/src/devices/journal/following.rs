@@ -1,0 +1,219 @@
+//! A folder of growing files: listed, looked into, and noted how far each was told.
+//!
+//! Files stay where they are; what of them cannot be read is reported line by line. What is known
+//! of a file that has left the folder is kept for a while: it comes back under a new name.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use tillbind_firmware_bridge::journal::FILES_MAX;
+use tillbind_firmware_bridge::journal::FileSeen;
+use tillbind_firmware_bridge::journal::decoder::LineFormat;
+use tillbind_firmware_bridge::journal::follow::{Follow, FollowSettings, Look, LookResult};
+use tillbind_protocol::event::Source;
+use tokio::sync::watch;
+
+use super::growing::{Growing, Reached};
+use super::progress::Progress;
+use super::telling::{Teller, Told};
+use super::{Journal, PortState, Stopped, blocking, folder, pause};
+use crate::config::LineJournal;
+
+/// What is remembered of the files between two listings.
+struct Memory {
+    notes: Arc<Vec<Progress>>,
+    /// Files that the settings do not fit, and of which that was reported.
+    unfit: BTreeSet<String>,
+}
+
+impl Journal {
+    /// Follows the folder until the agent ends.
+    pub(super) async fn follow_folder(
+        &self,
+        lines: &LineJournal,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<std::convert::Infallible, Stopped> {
+        let mut memory = Memory {
+            notes: Arc::new(self.noted_progress(stop).await?),
+            unfit: BTreeSet::new(),
+        };
+        let settings = FollowSettings {
+            extensions: lines.extensions.clone(),
+            quiet: lines.quiet,
+        };
+        let closed = memory.notes.iter().filter(|note| note.closed);
+        let mut follow = Follow::new(settings, closed.map(|note| note.file.clone()));
+        loop {
+            let dir = self.dir.clone();
+            match blocking(move || folder::list(&dir)).await {
+                Ok(files) => {
+                    self.lamp.show(PortState::Open);
+                    for look in follow.handle_listing((self.elapsed)(), files.clone()) {
+                        let result = self
+                            .look_into(lines, &look, &files, &mut memory, stop)
+                            .await?;
+                        follow.handle_result(&look, result, (self.elapsed)());
+                    }
+                    if follow.overlooked() > 0 {
+                        self.lamp.note_error(format!(
+                            "{} files wait for room: at most {FILES_MAX} are followed, remove old \
+                             ones",
+                            follow.overlooked()
+                        ));
+                    }
+                }
+                Err(error) => self.show_unlistable(&error),
+            }
+            pause(self.pace.list_every, stop).await?;
+        }
+    }
+
+    async fn noted_progress(
+        &self,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Vec<Progress>, Stopped> {
+        loop {
+            let (notes, journal) = (Arc::clone(&self.notes), self.name.clone());
+            match blocking(move || notes.progress(&journal).map_err(io::Error::other)).await {
+                Ok(noted) => return Ok(noted),
+                Err(error) => self.lamp.show(PortState::Unopenable {
+                    reason: error.to_string(),
+                }),
+            }
+            pause(self.pace.retry_pause, stop).await?;
+        }
+    }
+
+    /// Tells what is new in a file, again and again while that cannot be made durable.
+    async fn look_into(
+        &self,
+        lines: &LineJournal,
+        look: &Look,
+        listed: &[FileSeen],
+        memory: &mut Memory,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<LookResult, Stopped> {
+        let name = look.file.name.as_str();
+        loop {
+            match self.tell_new(lines, look, memory, stop).await {
+                Ok(reached) => {
+                    self.take_reached(look, reached, listed, memory).await;
+                    return Ok(LookResult::Read);
+                }
+                Err(Told::Stopped) => return Err(Stopped),
+                Err(Told::NotDurable { reason }) => self.lamp.note_error(format!(
+                    "{name}: something of it is not on the disk ({reason}): it is told again"
+                )),
+                Err(Told::Unreadable { reason } | Told::Bad { reason }) => {
+                    self.lamp.note_error(format!("{name}: {reason}"));
+                    return Ok(LookResult::Unreadable);
+                }
+                Err(Told::All | Told::Truncated) => return Ok(LookResult::Read),
+            }
+            pause(self.pace.retry_pause, stop).await?;
+            // What became durable before the refusal is noted, and not told again.
+            memory.notes = Arc::new(self.noted_progress(stop).await?);
+        }
+    }
+
+    async fn tell_new(
+        &self,
+        lines: &LineJournal,
+        look: &Look,
+        memory: &Memory,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Reached, Told> {
+        let lamp = self.lamp.clone();
+        let source = match &lines.format {
+            LineFormat::Ndjson(_) => Source::Ndjson,
+            LineFormat::Csv(_) => Source::Csv,
+        };
+        let teller = Teller {
+            journal: self.name.clone(),
+            source,
+            rules: Arc::clone(&self.rules),
+            events: self.events.clone(),
+            stop: stop.clone(),
+            on_durable: Box::new(move || lamp.count(|counts| counts.sales += 1)),
+        };
+        let (path, look) = (self.dir.join(&look.file.name), look.clone());
+        let (format, known) = (lines.format.clone(), Arc::clone(&memory.notes));
+        let (notes, journal) = (Arc::clone(&self.notes), self.name.clone());
+        let is_reported = memory.unfit.contains(&look.file.name);
+        let tell = move || {
+            let keep = |progress: &Progress| {
+                notes
+                    .keep_progress(&journal, progress)
+                    .map_err(|error| error.to_string())
+            };
+            let growing = Growing {
+                teller: &teller,
+                format: &format,
+                reports_unfit: !is_reported,
+                keep: &keep,
+            };
+            Ok(growing.tell(&path, &look, &known))
+        };
+        blocking(tell).await.unwrap_or_else(|error| {
+            Err(Told::Bad {
+                reason: format!("reading it failed ({error}): report this"),
+            })
+        })
+    }
+
+    async fn take_reached(
+        &self,
+        look: &Look,
+        reached: Reached,
+        listed: &[FileSeen],
+        memory: &mut Memory,
+    ) {
+        let name = look.file.name.as_str();
+        self.lamp
+            .count(|counts| counts.rejected += reached.reported);
+        if let Some(reason) = reached.unfit {
+            self.lamp.note_error(format!("{name}: {reason}"));
+            memory.unfit.insert(name.to_owned());
+            return;
+        }
+        memory.unfit.remove(name);
+        if look.closed {
+            self.lamp.count(|counts| counts.files += 1);
+        }
+        if let Some(fault) = reached.last_fault {
+            self.lamp.note_error(format!("{name}: {fault}"));
+        }
+        if reached.replaced_lines > 0 {
+            self.lamp.note_error(format!(
+                "{name}: {} lines hold bytes that their encoding does not know: correct the \
+                 setting \"encoding\"",
+                reached.replaced_lines
+            ));
+        }
+        let mut notes = memory.notes.to_vec();
+        notes.retain(|note| note.file.name != name);
+        notes.push(reached.progress);
+        notes.extend(reached.replaced);
+        let is_listed = |name: &str| listed.iter().any(|file| file.name == name);
+        // What left the folder longest ago is forgotten first.
+        while notes.len() > FILES_MAX {
+            let gone = (0..notes.len())
+                .filter(|&at| !is_listed(&notes[at].file.name))
+                .min_by_key(|&at| notes[at].file.modified_ms);
+            let Some(gone) = gone else {
+                break;
+            };
+            let forgotten = notes.swap_remove(gone);
+            let (store, journal) = (Arc::clone(&self.notes), self.name.clone());
+            let forget = move || {
+                let name = &forgotten.file.name;
+                store.forget(&journal, name).map_err(io::Error::other)
+            };
+            if let Err(error) = blocking(forget).await {
+                self.lamp.note_error(error.to_string());
+            }
+        }
+        memory.notes = Arc::new(notes);
+    }
+}

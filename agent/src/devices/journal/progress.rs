@@ -1,0 +1,109 @@
+//! How far a file was told, and which file that is.
+//!
+//! A file is known by its contents: the bytes before the mark are what was told, and their first
+//! and last kilobyte are kept as a hash. So a file that was renamed or copied goes on where it was,
+//! and one that was truncated or replaced starts anew, whatever its name or inode. A day's file
+//! that begins with yesterday's header, in yesterday's inode, is told apart by the end.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use tillbind_firmware_bridge::journal::FileSeen;
+use tillbind_firmware_bridge::journal::entry::Mark;
+
+/// Bytes hashed at each end of what was told.
+const PROBE_BYTES: u64 = 1024;
+/// Length of a kept hash. Files are told apart by it, not protected.
+const HASH_BYTES: usize = 16;
+
+/// How far a file was told. Durable before anything behind it is noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The file as it was listed when it was read.
+    pub file: FileSeen,
+    /// All before it was told.
+    pub mark: Mark,
+    /// Faults told of this file.
+    pub faults: u32,
+    /// Whether its end was taken for whole.
+    pub closed: bool,
+    /// Hash of the first bytes and of the last before the mark.
+    pub print: [u8; HASH_BYTES],
+}
+
+impl Progress {
+    /// Starts a file.
+    pub(super) fn start(file: FileSeen) -> Self {
+        Self {
+            file,
+            mark: Mark::START,
+            faults: 0,
+            closed: false,
+            print: [0; HASH_BYTES],
+        }
+    }
+
+    /// Returns whether `file` begins with what this tells of. A file of which nothing was told is
+    /// known by nothing.
+    pub(super) fn is_of(&self, file: &mut File, len: u64) -> io::Result<bool> {
+        if self.mark.offset == 0 || self.mark.offset > len {
+            return Ok(false);
+        }
+        Ok(print(file, self.mark.offset)? == self.print)
+    }
+
+    /// Writes a note: time, size, offset, line (8 bytes each), faults (4), closed (1), print (16);
+    /// little-endian.
+    pub(super) fn to_note(&self) -> Vec<u8> {
+        let mut note = self.file.modified_ms.to_le_bytes().to_vec();
+        note.extend_from_slice(&self.file.len.to_le_bytes());
+        note.extend_from_slice(&self.mark.offset.to_le_bytes());
+        note.extend_from_slice(&self.mark.line.to_le_bytes());
+        note.extend_from_slice(&self.faults.to_le_bytes());
+        note.push(u8::from(self.closed));
+        note.extend_from_slice(&self.print);
+        note
+    }
+
+    /// Reads a note; one of another form is as good as none.
+    pub(super) fn from_note(name: String, note: &[u8]) -> Option<Self> {
+        let (modified_ms, rest) = note.split_first_chunk::<8>()?;
+        let (len, rest) = rest.split_first_chunk::<8>()?;
+        let (offset, rest) = rest.split_first_chunk::<8>()?;
+        let (line, rest) = rest.split_first_chunk::<8>()?;
+        let (faults, rest) = rest.split_first_chunk::<4>()?;
+        let (closed, print) = rest.split_first()?;
+        Some(Self {
+            file: FileSeen {
+                name,
+                modified_ms: i64::from_le_bytes(*modified_ms),
+                len: u64::from_le_bytes(*len),
+            },
+            mark: Mark {
+                offset: u64::from_le_bytes(*offset),
+                line: u64::from_le_bytes(*line),
+            },
+            faults: u32::from_le_bytes(*faults),
+            closed: *closed != 0,
+            print: print.try_into().ok()?,
+        })
+    }
+}
+
+/// Hashes the first and the last bytes of the `told` first bytes of a file.
+pub(super) fn print(file: &mut File, told: u64) -> io::Result<[u8; HASH_BYTES]> {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |from: u64, bytes: u64| -> io::Result<()> {
+        file.seek(SeekFrom::Start(from))?;
+        let mut read = Vec::new();
+        file.take(bytes).read_to_end(&mut read)?;
+        hasher.update(&read);
+        Ok(())
+    };
+    let bytes = told.min(PROBE_BYTES);
+    add(0, bytes)?;
+    add(told - bytes, bytes)?;
+    let mut print = [0; HASH_BYTES];
+    print.copy_from_slice(&hasher.finalize().as_bytes()[..HASH_BYTES]);
+    Ok(print)
+}

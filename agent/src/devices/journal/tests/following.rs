@@ -1,0 +1,283 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use tillbind_firmware_bridge::journal::csv::{Column, ColumnRole, CsvSettings};
+use tillbind_firmware_bridge::journal::decoder::LineFormat;
+use tillbind_firmware_bridge::journal::ndjson::NdjsonSettings;
+use tillbind_firmware_bridge::journal::value::{AmountUnit, ValueRules};
+use tillbind_firmware_bridge::money::Currency;
+
+use super::*;
+use crate::config::LineJournal;
+
+fn ndjson(quiet: Duration) -> JournalFormat {
+    let settings = NdjsonSettings::new(AmountUnit::Minor);
+    JournalFormat::Lines(LineJournal {
+        format: LineFormat::Ndjson(Box::new(settings)),
+        extensions: vec!["ndjson".to_owned()],
+        quiet,
+    })
+}
+
+fn csv(quiet: Duration) -> JournalFormat {
+    let mut rules = ValueRules::new(AmountUnit::Major);
+    rules.currency = Some(Currency::parse("EUR").unwrap());
+    let mut settings = CsvSettings::new(rules);
+    settings.columns = [("sequence", "No"), ("amount", "Amount")]
+        .map(|(role, name)| {
+            let role = ColumnRole::parse(role).unwrap();
+            (role, Column::Named(name.to_owned()))
+        })
+        .into();
+    JournalFormat::Lines(LineJournal {
+        format: LineFormat::Csv(Box::new(settings)),
+        extensions: vec!["csv".to_owned()],
+        quiet,
+    })
+}
+
+fn line(sequence: u32) -> String {
+    format!(
+        "{{\"sequence\":\"{sequence}\",\"currency\":\"EUR\",\"items\":[{{\"amount_minor\":500}}],\
+         \"tenders\":[{{\"amount_minor\":500}}]}}\n"
+    )
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+impl KeptNotes {
+    /// Waits until so much of a file is noted as told.
+    async fn told(&self, name: &str, bytes: usize) {
+        within(async {
+            loop {
+                let notes = self.progress("pos").unwrap();
+                let mut of_file = notes.iter().filter(|note| note.file.name == name);
+                if of_file.any(|note| note.mark.offset == bytes as u64) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+impl Rig {
+    /// Sees that the next thing told is this sale, and answers it.
+    async fn expect(&mut self, sequence: &str) {
+        assert_eq!(self.sale(Ok(())).await, sequence);
+    }
+}
+
+#[tokio::test]
+async fn a_growing_file_is_told_line_by_line_and_once_across_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.ndjson");
+    let (first, second) = (line(1), line(2));
+    // The second line is written slowly.
+    append(&path, &format!("{first}{}", &second[..20]));
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    rig.expect("1").await;
+    notes.told("a.ndjson", first.len()).await;
+    append(&path, &second[20..]);
+    rig.expect("2").await;
+    notes.told("a.ndjson", first.len() + second.len()).await;
+    rig.stop().await;
+
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    append(&path, &line(3));
+    rig.expect("3").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_whose_sale_was_not_durable_is_told_again_and_the_durable_ones_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.ndjson");
+    append(&path, &line(1));
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    rig.expect("1").await;
+    notes.told("a.ndjson", line(1).len()).await;
+    append(&path, &line(2));
+    for _ in 0..3 {
+        assert_eq!(rig.sale(Err("the disk is full".to_owned())).await, "2");
+    }
+    rig.expect("2").await;
+    notes.told("a.ndjson", line(1).len() + line(2).len()).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_rotated_file_is_told_to_its_end_and_the_new_one_from_its_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.ndjson");
+    append(&path, &line(1));
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    rig.expect("1").await;
+    notes.told("a.ndjson", line(1).len()).await;
+    rig.stop().await;
+
+    // While the agent is away the POS writes on, renames the file and begins another.
+    append(&path, &line(2));
+    fs::rename(&path, dir.path().join("a.ndjson.1")).unwrap();
+    append(&path, &format!("{}{}", line(3), line(4)));
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(rig.sale(Ok(())).await);
+    }
+    told.sort();
+    assert_eq!(told, ["2", "3", "4"]);
+    append(&path, &line(5));
+    rig.expect("5").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_copied_and_truncated_file_goes_on_in_the_copy_and_starts_anew_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.ndjson");
+    append(&path, &format!("{}{}", line(1), line(2)));
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    rig.expect("1").await;
+    rig.expect("2").await;
+    notes.told("a.ndjson", 2 * line(1).len()).await;
+    // The copy has what the original had, and one line that was not told.
+    let copy = dir.path().join("a.ndjson.tmp");
+    fs::copy(&path, &copy).unwrap();
+    append(&copy, &line(3));
+    fs::rename(&copy, dir.path().join("a.ndjson.1")).unwrap();
+    rig.expect("3").await;
+    fs::write(&path, line(4)).unwrap();
+    rig.expect("4").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_replaces_another_with_the_same_header_is_told_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.csv");
+    let yesterday = "No,Amount\n1,5.00\n2,5.00\n";
+    fs::write(&path, yesterday).unwrap();
+    let mut rig = Rig::start_as(csv(LONG), dir.path(), &notes, LONG);
+    // The second may have more rows.
+    rig.expect("1").await;
+    notes.told("a.csv", "No,Amount\n1,5.00\n".len()).await;
+    fs::write(&path, "No,Amount\n3,5.00\n4,5.00\n5,1.00\n6,1.00\n").unwrap();
+    for number in ["3", "4", "5"] {
+        rig.expect(number).await;
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_waits_for_its_rows_and_is_whole_after_the_quiet_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.csv");
+    append(&path, "No,Amount\n1,5.00\n2,5.00\n2,");
+    let mut rig = Rig::start_as(csv(Duration::from_millis(400)), dir.path(), &notes, LONG);
+    rig.expect("1").await;
+    append(&path, "3.00\n");
+    match within(rig.events.recv()).await {
+        Some(DeviceEvent::JournalSale {
+            sale,
+            source,
+            reply,
+            ..
+        }) => {
+            assert_eq!((sale.total_minor, sale.items.len()), (800, 2));
+            assert_eq!(source, Source::Csv);
+            reply.send(Ok(())).unwrap();
+        }
+        other => panic!("a sale was expected, not {other:?}"),
+    }
+    rig.counts(|counts| (counts.files, counts.sales) == (1, 2))
+        .await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_poison_line_is_reported_with_its_place_and_the_lines_behind_it_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.ndjson");
+    append(&path, &format!("{}{{poison}}\n{}", line(1), line(2)));
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    rig.expect("1").await;
+    let reason = rig.rejection().await;
+    assert!(reason.starts_with("line 2: this is no JSON"), "{reason}");
+    rig.expect("2").await;
+    rig.counts(|counts| counts.rejected == 1).await;
+    assert!(path.exists());
+    // Many more are told by their number alone, across a restart.
+    notes
+        .told("a.ndjson", line(1).len() + line(2).len() + 9)
+        .await;
+    rig.stop().await;
+    append(&path, &format!("{}{}", "{poison}\n".repeat(200), line(3)));
+    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    for _ in 0..19 {
+        let reason = rig.rejection().await;
+        assert!(reason.contains("this is no JSON"), "{reason}");
+    }
+    let reason = rig.rejection().await;
+    assert!(reason.starts_with("more than 20 lines"), "{reason}");
+    rig.expect("3").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_column_that_the_header_lacks_is_reported_once_and_shown_and_the_file_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes = Arc::new(KeptNotes::default());
+    let path = dir.path().join("a.csv");
+    append(&path, "Number,Amount\n1,5.00\n");
+    let mut rig = Rig::start_as(csv(Duration::from_millis(50)), dir.path(), &notes, LONG);
+    let reason = rig.rejection().await;
+    assert!(reason.contains("no column \"No\" (sequence)"), "{reason}");
+    append(&path, "2,5.00\n");
+    append(&dir.path().join("b.csv"), "No,Amount\n9,5.00\n");
+    rig.expect("9").await;
+    let shown = rig.lamp.view().borrow().last_error.clone().unwrap();
+    assert!(shown.contains("the header has no column"), "{shown}");
+    assert!(path.exists());
+    rig.stop().await;
+}
+
+#[test]
+fn progress_in_the_replicas_store_survives_and_is_no_note_of_a_done_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = crate::vault::Vault::from_key([4; 32], crate::vault::test_random(8));
+    let file = FileSeen {
+        name: "a.csv".to_owned(),
+        modified_ms: 5,
+        len: 77,
+    };
+    let mut progress = Progress::start(file.clone());
+    progress.mark.offset = 70;
+    progress.mark.line = 3;
+    progress.faults = 2;
+    progress.print = [7; 16];
+    {
+        let (replica, _) = crate::members::Replica::open(dir.path(), &vault).unwrap();
+        replica.keep_progress("pos", &progress).unwrap();
+        replica.remember("pos2", &file).unwrap();
+    }
+    let (replica, _) = crate::members::Replica::open(dir.path(), &vault).unwrap();
+    assert_eq!(replica.progress("pos").unwrap(), [progress]);
+    assert!(replica.done("pos").unwrap().is_empty());
+    assert!(replica.progress("pos2").unwrap().is_empty());
+}
