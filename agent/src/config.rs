@@ -309,6 +309,9 @@ pub struct JournalConfig {
 pub enum JournalFormat {
     /// ARTS POSLog XML; a file is read once it is whole.
     Poslog,
+    /// ARTS POSLog XML to which transactions are appended; a file is read as it grows, and its end
+    /// is taken for whole after this time without growth.
+    GrowingPoslog(Duration),
     /// JSON lines or CSV; a file is read as it grows.
     Lines(LineJournal),
 }

@@ -227,6 +227,7 @@ pub struct PosLogReader<R> {
     markup: Markup<R>,
     stage: Stage,
     root: Option<Vocabulary>,
+    first_at: Option<u64>,
 }
 
 impl<R: BufRead> PosLogReader<R> {
@@ -236,12 +237,26 @@ impl<R: BufRead> PosLogReader<R> {
             markup: Markup::new(reader),
             stage: Stage::Between,
             root: None,
+            first_at: None,
         }
     }
 
     /// Returns whether bytes unknown to the file's encoding were replaced by U+FFFD so far.
     pub fn replaced_text(&self) -> bool {
         self.markup.replaced_text()
+    }
+
+    /// Returns how many bytes of the source come before its first transaction, once that was met:
+    /// what a later reader needs before it goes on behind [`Self::reached`]. `None` where the source
+    /// is not UTF-8.
+    pub fn head_bytes(&self) -> Option<u64> {
+        self.markup.source_byte(self.first_at?)
+    }
+
+    /// Returns how many bytes of the source were read up to the end of the last transaction that
+    /// was yielded without an error; `None` where the source is not UTF-8.
+    pub fn reached(&self) -> Option<u64> {
+        self.markup.source_byte(self.markup.reached().byte)
     }
 
     /// Reads up to the next transaction and returns its tag, or nothing at the file's end.
@@ -329,6 +344,7 @@ impl<R: BufRead> PosLogReader<R> {
                 return Err(error);
             }
         };
+        self.first_at.get_or_insert(tag.at.byte);
         let outside = self.markup.depth().saturating_sub(1);
         match element::read_transaction(&mut self.markup, tag, root) {
             Ok(transaction) => retail::read(&transaction).map(Some),

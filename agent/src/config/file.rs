@@ -125,6 +125,7 @@ pub(super) struct Journal {
     pub(super) dir: Option<String>,
     pub(super) encoding: Option<String>,
     pub(super) extensions: Option<Vec<String>>,
+    pub(super) follow: Option<bool>,
     pub(super) quiet_s: Option<i64>,
     pub(super) currency: Option<String>,
     pub(super) amounts: Option<String>,

@@ -1,5 +1,6 @@
 //! From texts and numbers to settings that can be used, collecting every fault on the way.
 
+mod journal;
 mod nfc;
 mod scanner;
 
@@ -16,14 +17,13 @@ use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
 use super::place::{Fault, Places};
 use super::{
     ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, FlowControl, OutboxSettings,
-    PosConfig, PosSide, PrinterTarget, ReceiptTapConfig,
-    StoreConfig, TillConfig, UplinkSettings, file,
+    PosConfig, PosSide, PrinterTarget, ReceiptTapConfig, StoreConfig, TillConfig, UplinkSettings,
+    file,
 };
-
-mod journal;
 
 /// Longest name of a device, in bytes: it stands in every event of that device.
 const DEVICE_NAME_BYTES_MAX: usize = 64;
+
 pub(super) fn read(text: &str) -> Result<Config, Vec<Fault>> {
     let places = Places::of(text);
     let mut faults = places.syntax_faults();

@@ -1,3 +1,5 @@
+mod journal;
+
 use super::*;
 use tillbind_firmware_bridge::scanner::Layout;
 

@@ -1,7 +1,7 @@
 //! Journals: folders into which a POS writes its sales.
 //!
-//! JSON lines and CSV are read as they grow (`following`), POSLog files once each, when they are
-//! whole. For these the folder is listed every second; [`Watch`] says what to do. A file's sales are told one by
+//! JSON lines, CSV and POSLog that is set to be followed are read as they grow (`following`), other
+//! POSLog files once each, when they are whole. For these the folder is listed every second; [`Watch`] says what to do. A file's sales are told one by
 //! one and the file is noted as done when all of them are durable. After a crash in between, the
 //! file is told again, and its sales are known by their keys. A file that is bad, or that stays cut
 //! off, gives what sales it has and goes to `rejected/`, with the reason beside it; where the
@@ -13,6 +13,7 @@
 mod folder;
 mod following;
 mod growing;
+mod growing_poslog;
 mod notes;
 mod progress;
 mod telling;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tillbind_firmware_bridge::code::CardRules;
+use tillbind_firmware_bridge::journal::follow::FollowSettings;
 use tillbind_firmware_bridge::journal::{Action, FileSeen, ReadResult, Watch, WatchSettings};
 use tillbind_protocol::event::Source;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -120,7 +122,21 @@ impl Journal {
     async fn run(&self, stop: &mut watch::Receiver<bool>) -> Stopped {
         let ended = match &self.format {
             JournalFormat::Poslog => self.watch_folder(stop).await,
-            JournalFormat::Lines(lines) => self.follow_folder(lines, stop).await,
+            JournalFormat::GrowingPoslog(quiet) => {
+                let settings = FollowSettings {
+                    extensions: vec!["xml".to_owned()],
+                    quiet: *quiet,
+                };
+                self.follow_folder(settings, None, stop).await
+            }
+            JournalFormat::Lines(lines) => {
+                let settings = FollowSettings {
+                    extensions: lines.extensions.clone(),
+                    quiet: lines.quiet,
+                };
+                self.follow_folder(settings, Some(&lines.format), stop)
+                    .await
+            }
         };
         match ended {
             Err(stopped) => stopped,

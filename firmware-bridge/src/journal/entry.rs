@@ -21,7 +21,7 @@ impl Mark {
 /// Why a line, or the transaction that it belongs to, gives no sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineFault {
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 where the problem itself says where it is.
     pub line: u64,
     /// What is wrong and what to do; shows no value that could be a card's.
     pub problem: String,
@@ -29,7 +29,10 @@ pub struct LineFault {
 
 impl fmt::Display for LineFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.problem)
+        match self.line {
+            0 => f.write_str(&self.problem),
+            line => write!(f, "line {line}: {}", self.problem),
+        }
     }
 }
 

@@ -99,6 +99,14 @@ impl<R: BufRead> Markup<R> {
         self.xml.get_ref().position()
     }
 
+    /// Returns the byte of the source at which `text_byte` of the text stands; `None` where the
+    /// source is not UTF-8 throughout.
+    pub(super) fn source_byte(&self, text_byte: u64) -> Option<u64> {
+        let text = self.xml.get_ref();
+        let mark_bytes = text.mark_bytes().filter(|_| !text.replaced())?;
+        Some(mark_bytes + text_byte)
+    }
+
     pub(super) fn replaced_text(&self) -> bool {
         self.xml.get_ref().replaced()
     }

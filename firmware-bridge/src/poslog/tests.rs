@@ -297,3 +297,40 @@ fn an_exchange_for_something_cheaper_is_a_return_paid_out_by_its_type_code() {
     assert_eq!(sale.tenders[0].amount_minor, -3000);
     assert_eq!(sale.items[1].amount_minor, -8000);
 }
+
+#[test]
+fn reading_on_behind_any_transaction_of_a_growing_file_tells_the_rest() {
+    let one = |number: u32| {
+        transaction(&format!("{}{}", goods("5.00", ""), paid("5.00"))).replacen(
+            "<SequenceNumber>",
+            &format!("<SequenceNumber>{number}"),
+            1,
+        )
+    };
+    let body: String = (1..=3).map(one).collect();
+    let text = format!(
+        "\u{FEFF}<?xml version=\"1.0\"?>\n<POSLog \
+         xmlns=\"http://www.nrf-arts.org/IXRetail/namespace/\">{body}"
+    );
+    let numbers = |source: &[u8]| {
+        let mut reader = PosLogReader::new(source);
+        let mut told = Vec::new();
+        while let Some(Ok(PosLogItem::Sale(sale))) = reader.next() {
+            let reached = usize::try_from(reader.reached().unwrap()).unwrap();
+            told.push((sale.sequence, reached));
+        }
+        (told, usize::try_from(reader.head_bytes().unwrap()).unwrap())
+    };
+    let bytes = text.as_bytes();
+    let (told, head) = numbers(bytes);
+    assert_eq!(told.len(), 3);
+    assert!(bytes[head..].starts_with(b"<Transaction"));
+    for (index, (_, reached)) in told.iter().take(2).enumerate() {
+        let spliced = [&bytes[..head], &bytes[*reached..]].concat();
+        let (rest, _) = numbers(&spliced);
+        let sequences = |told: &[(Option<String>, usize)]| {
+            told.iter().map(|(s, _)| s.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(sequences(&rest), sequences(&told[index + 1..]));
+    }
+}

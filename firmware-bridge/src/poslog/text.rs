@@ -42,6 +42,7 @@ pub(super) struct Utf8Text<R> {
     decoder: Option<Decoder>,
     head: Vec<u8>,
     head_read: usize,
+    mark_bytes: Option<u64>,
     window: Vec<u8>,
     start: usize,
     end: usize,
@@ -58,6 +59,7 @@ impl<R: BufRead> Utf8Text<R> {
             decoder: None,
             head: Vec::new(),
             head_read: 0,
+            mark_bytes: None,
             window: vec![0; WINDOW_BYTES],
             start: 0,
             end: 0,
@@ -76,6 +78,12 @@ impl<R: BufRead> Utf8Text<R> {
     /// Returns whether the source has ended and all of it was consumed.
     pub(super) fn at_end(&self) -> bool {
         self.finished && self.start == self.end
+    }
+
+    /// Returns how many bytes of the source come before the decoded text; `None` where the source
+    /// is not UTF-8, and its bytes are not those of the text.
+    pub(super) fn mark_bytes(&self) -> Option<u64> {
+        self.mark_bytes
     }
 
     /// Returns whether bytes unknown to the encoding were replaced by U+FFFD so far.
@@ -101,6 +109,7 @@ impl<R: BufRead> Utf8Text<R> {
         }
         let (encoding, mark) = detect(&self.head);
         self.head_read = mark;
+        self.mark_bytes = (encoding == UTF_8).then_some(mark as u64);
         Ok(encoding.new_decoder_without_bom_handling())
     }
 

@@ -60,7 +60,7 @@ impl Reader<'_, '_> {
             self.refuse_foreign(n, &journal, format);
         }
         let format = match format? {
-            Word::Poslog => Some(JournalFormat::Poslog),
+            Word::Poslog => self.poslog(n, &journal),
             Word::Ndjson => self.ndjson(n, &journal),
             Word::Csv => self.csv(n, &journal),
         };
@@ -76,7 +76,6 @@ impl Reader<'_, '_> {
         let of_lines = [
             ("encoding", journal.encoding.is_some()),
             ("extensions", journal.extensions.is_some()),
-            ("quiet_s", journal.quiet_s.is_some()),
             ("currency", journal.currency.is_some()),
             ("amounts", journal.amounts.is_some()),
             ("decimal", journal.decimal.is_some()),
@@ -113,7 +112,19 @@ impl Reader<'_, '_> {
             }
         };
         if format == Word::Poslog {
+            if journal.follow != Some(true) {
+                refuse(
+                    &[("quiet_s", journal.quiet_s.is_some())],
+                    "\"ndjson\" or \"csv\", or with follow = true",
+                );
+            }
             refuse(&of_lines, "\"ndjson\" or \"csv\"");
+        }
+        if format != Word::Poslog {
+            refuse(
+                &[("follow", journal.follow.is_some())],
+                "\"poslog\" (the others are always followed)",
+            );
         }
         if format != Word::Ndjson {
             refuse(&of_ndjson, "\"ndjson\"");
@@ -121,6 +132,22 @@ impl Reader<'_, '_> {
         if format != Word::Csv {
             refuse(&of_csv, "\"csv\"");
         }
+    }
+
+    fn poslog(&mut self, n: usize, journal: &file::Journal) -> Option<JournalFormat> {
+        match journal.follow {
+            Some(true) => self.quiet(n, journal).map(JournalFormat::GrowingPoslog),
+            Some(false) | None => Some(JournalFormat::Poslog),
+        }
+    }
+
+    fn quiet(&mut self, n: usize, journal: &file::Journal) -> Option<Duration> {
+        let at = At("journal", Some(n), "quiet_s");
+        match journal.quiet_s {
+            None => Some(QUIET_S_DEFAULT),
+            value => self.number(value, at, 1, QUIET_S_MAX, QUIET_S_DEFAULT),
+        }
+        .map(Duration::from_secs)
     }
 
     fn ndjson(&mut self, n: usize, journal: &file::Journal) -> Option<JournalFormat> {
@@ -434,10 +461,7 @@ impl Reader<'_, '_> {
 
     fn lines(&mut self, n: usize, journal: &file::Journal, endings: &[&str]) -> Option<Lines> {
         let at = |name| At("journal", Some(n), name);
-        let quiet = match journal.quiet_s {
-            None => Some(QUIET_S_DEFAULT),
-            value => self.number(value, at("quiet_s"), 1, QUIET_S_MAX, QUIET_S_DEFAULT),
-        };
+        let quiet = self.quiet(n, journal);
         let extensions = match &journal.extensions {
             None => endings.iter().map(|&ending| ending.to_owned()).collect(),
             Some(written) => written.clone(),
@@ -455,7 +479,7 @@ impl Reader<'_, '_> {
         }
         Some(Lines {
             extensions,
-            quiet: Duration::from_secs(quiet?),
+            quiet: quiet?,
         })
     }
 

@@ -8,50 +8,47 @@ use std::io;
 use std::sync::Arc;
 
 use tillbind_firmware_bridge::journal::FILES_MAX;
-use tillbind_firmware_bridge::journal::FileSeen;
 use tillbind_firmware_bridge::journal::decoder::LineFormat;
 use tillbind_firmware_bridge::journal::follow::{Follow, FollowSettings, Look, LookResult};
 use tillbind_protocol::event::Source;
 use tokio::sync::watch;
 
-use super::growing::{Growing, Reached};
+use super::growing::{Growing, Noted, Reached};
 use super::progress::Progress;
 use super::telling::{Teller, Told};
 use super::{Journal, PortState, Stopped, blocking, folder, pause};
-use crate::config::LineJournal;
 
 /// What is remembered of the files between two listings.
 struct Memory {
-    notes: Arc<Vec<Progress>>,
+    notes: Arc<Noted>,
     /// Files that the settings do not fit, and of which that was reported.
     unfit: BTreeSet<String>,
 }
 
 impl Journal {
-    /// Follows the folder until the agent ends.
+    /// Follows the folder until the agent ends; its files are POSLog where no `format` is given.
     pub(super) async fn follow_folder(
         &self,
-        lines: &LineJournal,
+        settings: FollowSettings,
+        format: Option<&LineFormat>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<std::convert::Infallible, Stopped> {
         let mut memory = Memory {
             notes: Arc::new(self.noted_progress(stop).await?),
             unfit: BTreeSet::new(),
         };
-        let settings = FollowSettings {
-            extensions: lines.extensions.clone(),
-            quiet: lines.quiet,
-        };
-        let closed = memory.notes.iter().filter(|note| note.closed);
+        let closed = memory.notes.values().filter(|note| note.closed);
         let mut follow = Follow::new(settings, closed.map(|note| note.file.clone()));
         loop {
             let dir = self.dir.clone();
             match blocking(move || folder::list(&dir)).await {
                 Ok(files) => {
                     self.lamp.show(PortState::Open);
-                    for look in follow.handle_listing((self.elapsed)(), files.clone()) {
+                    let names: BTreeSet<String> =
+                        files.iter().map(|file| file.name.clone()).collect();
+                    for look in follow.handle_listing((self.elapsed)(), files) {
                         let result = self
-                            .look_into(lines, &look, &files, &mut memory, stop)
+                            .look_into(format, &look, &names, &mut memory, stop)
                             .await?;
                         follow.handle_result(&look, result, (self.elapsed)());
                     }
@@ -69,14 +66,14 @@ impl Journal {
         }
     }
 
-    async fn noted_progress(
-        &self,
-        stop: &mut watch::Receiver<bool>,
-    ) -> Result<Vec<Progress>, Stopped> {
+    async fn noted_progress(&self, stop: &mut watch::Receiver<bool>) -> Result<Noted, Stopped> {
         loop {
             let (notes, journal) = (Arc::clone(&self.notes), self.name.clone());
             match blocking(move || notes.progress(&journal).map_err(io::Error::other)).await {
-                Ok(noted) => return Ok(noted),
+                Ok(noted) => {
+                    let by_name = noted.into_iter().map(|note| (note.file.name.clone(), note));
+                    return Ok(by_name.collect());
+                }
                 Err(error) => self.lamp.show(PortState::Unopenable {
                     reason: error.to_string(),
                 }),
@@ -88,15 +85,15 @@ impl Journal {
     /// Tells what is new in a file, again and again while that cannot be made durable.
     async fn look_into(
         &self,
-        lines: &LineJournal,
+        format: Option<&LineFormat>,
         look: &Look,
-        listed: &[FileSeen],
+        listed: &BTreeSet<String>,
         memory: &mut Memory,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<LookResult, Stopped> {
         let name = look.file.name.as_str();
         loop {
-            match self.tell_new(lines, look, memory, stop).await {
+            match self.tell_new(format, look, memory, stop).await {
                 Ok(reached) => {
                     self.take_reached(look, reached, listed, memory).await;
                     return Ok(LookResult::Read);
@@ -119,15 +116,16 @@ impl Journal {
 
     async fn tell_new(
         &self,
-        lines: &LineJournal,
+        format: Option<&LineFormat>,
         look: &Look,
         memory: &Memory,
         stop: &watch::Receiver<bool>,
     ) -> Result<Reached, Told> {
         let lamp = self.lamp.clone();
-        let source = match &lines.format {
-            LineFormat::Ndjson(_) => Source::Ndjson,
-            LineFormat::Csv(_) => Source::Csv,
+        let source = match format {
+            None => Source::Poslog,
+            Some(LineFormat::Ndjson(_)) => Source::Ndjson,
+            Some(LineFormat::Csv(_)) => Source::Csv,
         };
         let teller = Teller {
             journal: self.name.clone(),
@@ -138,7 +136,7 @@ impl Journal {
             on_durable: Box::new(move || lamp.count(|counts| counts.sales += 1)),
         };
         let (path, look) = (self.dir.join(&look.file.name), look.clone());
-        let (format, known) = (lines.format.clone(), Arc::clone(&memory.notes));
+        let (format, known) = (format.cloned(), Arc::clone(&memory.notes));
         let (notes, journal) = (Arc::clone(&self.notes), self.name.clone());
         let is_reported = memory.unfit.contains(&look.file.name);
         let tell = move || {
@@ -149,11 +147,13 @@ impl Journal {
             };
             let growing = Growing {
                 teller: &teller,
-                format: &format,
                 reports_unfit: !is_reported,
                 keep: &keep,
             };
-            Ok(growing.tell(&path, &look, &known))
+            Ok(match &format {
+                Some(format) => growing.tell_lines(format, &path, &look, &known),
+                None => growing.tell_poslog(&path, &look, &known),
+            })
         };
         blocking(tell).await.unwrap_or_else(|error| {
             Err(Told::Bad {
@@ -166,7 +166,7 @@ impl Journal {
         &self,
         look: &Look,
         reached: Reached,
-        listed: &[FileSeen],
+        listed: &BTreeSet<String>,
         memory: &mut Memory,
     ) {
         let name = look.file.name.as_str();
@@ -191,29 +191,26 @@ impl Journal {
                 reached.replaced_lines
             ));
         }
-        let mut notes = memory.notes.to_vec();
-        notes.retain(|note| note.file.name != name);
-        notes.push(reached.progress);
-        notes.extend(reached.replaced);
-        let is_listed = |name: &str| listed.iter().any(|file| file.name == name);
+        // Nobody else holds them between two looks, so that nothing is copied here.
+        let notes = Arc::make_mut(&mut memory.notes);
+        for progress in [Some(reached.progress), reached.replaced] {
+            notes.extend(progress.map(|progress| (progress.file.name.clone(), progress)));
+        }
         // What left the folder longest ago is forgotten first.
         while notes.len() > FILES_MAX {
-            let gone = (0..notes.len())
-                .filter(|&at| !is_listed(&notes[at].file.name))
-                .min_by_key(|&at| notes[at].file.modified_ms);
-            let Some(gone) = gone else {
+            let gone = notes
+                .values()
+                .filter(|note| !listed.contains(&note.file.name))
+                .min_by_key(|note| note.file.modified_ms);
+            let Some(gone) = gone.map(|note| note.file.name.clone()) else {
                 break;
             };
-            let forgotten = notes.swap_remove(gone);
+            notes.remove(&gone);
             let (store, journal) = (Arc::clone(&self.notes), self.name.clone());
-            let forget = move || {
-                let name = &forgotten.file.name;
-                store.forget(&journal, name).map_err(io::Error::other)
-            };
+            let forget = move || store.forget(&journal, &gone).map_err(io::Error::other);
             if let Err(error) = blocking(forget).await {
                 self.lamp.note_error(error.to_string());
             }
         }
-        memory.notes = Arc::new(notes);
     }
 }

@@ -1,6 +1,7 @@
 //! Reads what is new in one growing file and tells it, each until it is durable. Blocks.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -23,6 +24,13 @@ const NOTE_EVERY_BYTES: u64 = 1024 * 1024;
 /// Faults of one file that are reported one by one; behind them one says that there are more.
 const FAULTS_TOLD_MAX: u32 = 20;
 
+/// Other files that a file under a new name is compared with, those changed last first: a rotation
+/// renames what was written a moment ago. More cost two small reads each, for each new file.
+const CANDIDATES_MAX: usize = 256;
+
+/// How far files were told, by name.
+pub(super) type Noted = BTreeMap<String, Progress>;
+
 /// What came of a look that went to the end.
 pub(super) struct Reached {
     pub(super) progress: Progress,
@@ -40,7 +48,6 @@ pub(super) struct Reached {
 /// A look into one file.
 pub(super) struct Growing<'a> {
     pub(super) teller: &'a Teller,
-    pub(super) format: &'a LineFormat,
     /// Whether it is new that the settings do not fit this file.
     pub(super) reports_unfit: bool,
     /// Keeps progress durably.
@@ -48,13 +55,13 @@ pub(super) struct Growing<'a> {
 }
 
 impl Growing<'_> {
-    /// Tells what stands in the file behind what `notes` know of it.
-    pub(super) fn tell(
+    /// Opens a file and finds how far it was told.
+    pub(super) fn begin(
         &self,
         path: &Path,
         look: &Look,
-        notes: &[Progress],
-    ) -> Result<Reached, Told> {
+        notes: &Noted,
+    ) -> Result<(File, Reached), Told> {
         let mut file = File::open(path).map_err(|error| Told::Unreadable {
             reason: format!("it cannot be opened ({error}): let the agent's user read it"),
         })?;
@@ -66,16 +73,7 @@ impl Growing<'_> {
             // Its note would be lost to the file in its place, and it may come back rotated.
             (self.keep)(replaced).map_err(|reason| Told::NotDurable { reason })?;
         }
-        let mut decoder = LineDecoder::new(self.format);
-        let mut found = Vec::new();
-        let mut chunk = Zeroizing::new(vec![0; CHUNK_BYTES]);
-        if progress.mark != Mark::START {
-            self.read_head(&mut file, &mut decoder, &mut chunk)?;
-            decoder.jump(progress.mark);
-        }
-        file.seek(SeekFrom::Start(progress.mark.offset))
-            .map_err(cannot_read)?;
-        let mut reached = Reached {
+        let reached = Reached {
             progress,
             replaced_lines: 0,
             unfit: None,
@@ -83,6 +81,28 @@ impl Growing<'_> {
             last_fault: None,
             replaced,
         };
+        Ok((file, reached))
+    }
+
+    /// Tells what stands in a file of lines behind what `notes` know of it.
+    pub(super) fn tell_lines(
+        &self,
+        format: &LineFormat,
+        path: &Path,
+        look: &Look,
+        notes: &Noted,
+    ) -> Result<Reached, Told> {
+        let (mut file, mut reached) = self.begin(path, look, notes)?;
+        let mark = reached.progress.mark;
+        let mut decoder = LineDecoder::new(format);
+        let mut found = Vec::new();
+        let mut chunk = Zeroizing::new(vec![0; CHUNK_BYTES]);
+        if mark != Mark::START {
+            self.read_head(&mut file, &mut decoder, &mut chunk)?;
+            decoder.jump(mark);
+        }
+        file.seek(SeekFrom::Start(mark.offset))
+            .map_err(cannot_read)?;
         let (mut read_bytes, mut noted_bytes) = (0, 0);
         let mut in_flight = VecDeque::new();
         loop {
@@ -132,7 +152,7 @@ impl Growing<'_> {
     }
 
     /// Sends what was found; waits for the oldest where much is under way.
-    fn send(
+    pub(super) fn send(
         &self,
         name: &str,
         found: &mut Vec<Found>,
@@ -192,7 +212,7 @@ impl Growing<'_> {
     }
 
     /// Waits until all that was sent is durable, then keeps how far that is.
-    fn settle(
+    pub(super) fn settle(
         &self,
         file: &mut File,
         in_flight: &mut VecDeque<(Reply, bool)>,
@@ -240,11 +260,16 @@ impl Teller {
 }
 
 /// Finds what is known of a file: by its name first, then by its contents under any other.
-fn known(file: &mut File, len: u64, look: &Look, notes: &[Progress]) -> io::Result<Progress> {
-    let (same, others): (Vec<&Progress>, Vec<&Progress>) = notes
-        .iter()
-        .partition(|note| note.file.name == look.file.name);
-    for note in same.into_iter().chain(others) {
+fn known(file: &mut File, len: u64, look: &Look, notes: &Noted) -> io::Result<Progress> {
+    let mut others: Vec<&Progress> = notes
+        .values()
+        .filter(|note| note.file.name != look.file.name)
+        .collect();
+    if others.len() > CANDIDATES_MAX {
+        others.select_nth_unstable_by_key(CANDIDATES_MAX, |note| Reverse(note.file.modified_ms));
+        others.truncate(CANDIDATES_MAX);
+    }
+    for note in notes.get(&look.file.name).into_iter().chain(others) {
         if note.is_of(file, len)? {
             return Ok(note.clone());
         }
@@ -253,9 +278,9 @@ fn known(file: &mut File, len: u64, look: &Look, notes: &[Progress]) -> io::Resu
 }
 
 /// Returns the note of another file that had this name, if something of it was told.
-fn replaced(look: &Look, found: &Progress, notes: &[Progress]) -> Option<Progress> {
+fn replaced(look: &Look, found: &Progress, notes: &Noted) -> Option<Progress> {
     let name = &look.file.name;
-    let old = notes.iter().find(|note| note.file.name == *name)?;
+    let old = notes.get(name)?;
     if old.mark.offset == 0 || (old.mark, old.print) == (found.mark, found.print) {
         return None;
     }
@@ -264,7 +289,7 @@ fn replaced(look: &Look, found: &Progress, notes: &[Progress]) -> Option<Progres
     Some(kept)
 }
 
-fn cannot_read(error: io::Error) -> Told {
+pub(super) fn cannot_read(error: io::Error) -> Told {
     Told::Unreadable {
         reason: format!("it cannot be read ({error}): try again"),
     }

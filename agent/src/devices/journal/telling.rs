@@ -199,7 +199,7 @@ fn unreadable(error: &PosLogError) -> Told {
 }
 
 /// Writes an error with its causes, which its own text leaves out.
-fn in_full(error: &dyn std::error::Error) -> String {
+pub(super) fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
