@@ -4,6 +4,7 @@
 set -eu
 
 NAME=tillbind
+HELPERS="tillbind-pcsc tillbind-devsim"
 USER_NAME=tillbind
 GROUPS_WANTED='dialout lp'
 
@@ -220,6 +221,11 @@ install_all() {
     make_user
     make_data_dir
     put "$BINARY" "$PROGRAM" 0755
+    # What may lie beside it: the reader of PC/SC cards, and the player of devices that are not there.
+    for helper in $HELPERS; do
+        [ ! -f "$(dirname "$BINARY")/$helper" ] ||
+            put "$(dirname "$BINARY")/$helper" "$ROOT/usr/local/bin/$helper" 0755
+    done
     install_settings
     install_rules
     install_service
@@ -238,6 +244,7 @@ uninstall_all() {
     drop "$SYSUSERS"
     drop "$RULES"
     drop "$PROGRAM"
+    for helper in $HELPERS; do drop "$ROOT/usr/local/bin/$helper"; done
     if systemd_runs; then
         run systemctl daemon-reload
     fi

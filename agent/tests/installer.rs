@@ -146,8 +146,8 @@ fn the_settings_it_brings_are_read_without_a_fault_also_with_every_example_in_us
         config.receipt_taps.len(),
         config.journals.len(),
     );
-    // One scanner on a serial port, one that types.
-    assert_eq!(devices, (2, 1, 1));
+    // Scanners on a serial port and as a keyboard; a POS on the network and one that spools; POSLog and CSV.
+    assert_eq!(devices, (2, 2, 2));
 }
 
 #[test]
@@ -179,6 +179,19 @@ fn a_dry_run_writes_nothing() {
     assert!(said.contains("would: "), "{said}");
     assert_eq!(terminal.files(), before);
     assert!(!terminal.path("var").exists() && !terminal.path("etc").exists());
+}
+
+#[test]
+fn helpers_that_lie_beside_the_program_come_and_go_with_it() {
+    let terminal = Terminal::new();
+    fs::write(terminal.dir.path().join("tillbind-pcsc"), "helper").unwrap();
+    terminal.install();
+    let helper = terminal.path("usr/local/bin/tillbind-pcsc");
+    assert_eq!(fs::read(&helper).unwrap(), b"helper");
+    assert_eq!(terminal.mode("usr/local/bin/tillbind-pcsc"), 0o755);
+    assert!(!terminal.path("usr/local/bin/tillbind-devsim").exists());
+    terminal.does(&["--uninstall"]);
+    assert!(!helper.exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 // Prints the receipt described in a JSON file with receiptline.
 //
-// Usage: print_receiptline.mjs HOST PORT FILE, with receiptline found from the working directory.
+// Usage: print_receiptline.mjs HOST PORT FILE [COMMAND], with receiptline found from the working directory;
+// COMMAND is the printer's language: escpos, starlinesbcs (Star Line Mode) or starsbcs (StarPRNT).
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,7 +9,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 
 const receiptline = createRequire(join(process.cwd(), 'print.cjs'))('receiptline');
-const [host, port, path] = process.argv.slice(2);
+const [host, port, path, command = 'escpos'] = process.argv.slice(2);
 const receipt = JSON.parse(readFileSync(path, 'utf8'));
 
 const rows = receipt.rows.map(({ left, right }) => `${left} | ${right}`);
@@ -22,7 +23,7 @@ const markdown = [
 const commands = receiptline.transform(markdown, {
     cpl: 42,
     encoding: 'cp437',
-    command: 'escpos',
+    command,
     cutting: true,
 });
 

@@ -33,6 +33,8 @@ fn other_peoples_libraries_print_unchanged_over_the_network_and_their_sales_arri
             (101, Client::PythonEscpos),
             (102, Client::Receiptline),
             (103, Client::NodeThermalPrinter),
+            (104, Client::ReceiptlineStarLine),
+            (105, Client::ReceiptlineStarPrnt),
         ] {
             let mut sale = Sale::numbered("S001", "1", clock::now(), 7);
             sale.sequence = sequence;
@@ -166,6 +168,8 @@ fn described(sale: &Sale) -> serde_json::Value {
 enum Client {
     PythonEscpos,
     Receiptline,
+    ReceiptlineStarLine,
+    ReceiptlineStarPrnt,
     NodeThermalPrinter,
 }
 
@@ -174,7 +178,9 @@ impl Client {
         let scripts = environment::project()?.join("tests/clients");
         let (program, script) = match self {
             Self::PythonEscpos => (clients.join("venv/bin/python"), "print_escpos.py"),
-            Self::Receiptline => (node(), "print_receiptline.mjs"),
+            Self::Receiptline | Self::ReceiptlineStarLine | Self::ReceiptlineStarPrnt => {
+                (node(), "print_receiptline.mjs")
+            }
             Self::NodeThermalPrinter => (node(), "print_thermal.mjs"),
         };
         let (host, port) = match to {
@@ -187,9 +193,19 @@ impl Client {
             .arg(host)
             .arg(port.to_string())
             .arg(file)
+            .args(self.language())
             .current_dir(clients);
         run(command)?.success()?;
         Ok(())
+    }
+
+    /// Returns the printer's language where the library has several.
+    fn language(self) -> Option<&'static str> {
+        match self {
+            Self::ReceiptlineStarLine => Some("starlinesbcs"),
+            Self::ReceiptlineStarPrnt => Some("starsbcs"),
+            Self::PythonEscpos | Self::Receiptline | Self::NodeThermalPrinter => None,
+        }
     }
 }
 
