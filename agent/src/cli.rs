@@ -7,6 +7,7 @@ mod command;
 mod daemon;
 mod devices;
 mod doctor;
+mod outbox;
 mod output;
 mod receipts;
 mod show;

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::daemon::{Daemon, DaemonError};
-use super::{Exit, devices, doctor, output, receipts, show};
+use super::{Exit, devices, doctor, outbox, output, receipts, show};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use crate::devices::load_profile;
 use crate::identity::enrolment::{EnrolError, enrol};
@@ -20,8 +20,6 @@ use crate::run::{self, Environment};
 const BLOCKING_THREADS: usize = 4;
 /// How long such a thread stays without work.
 const BLOCKING_KEEP: std::time::Duration = std::time::Duration::from_secs(2);
-/// Events that `outbox export` asks for at a time.
-const EXPORT_PAGE: u64 = 500;
 
 /// Puts a store's till and the online shop's member in touch, also when the line is down.
 #[derive(Debug, Parser)]
@@ -151,7 +149,7 @@ enum OutboxCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum QuarantineCommand {
+pub(super) enum QuarantineCommand {
     /// What is in it. Each entry stands for events that headquarters knows to be lost.
     List,
     /// All of it with what can be read of the events, one JSON object a line, for headquarters. Personal
@@ -431,11 +429,11 @@ async fn ask_daemon(config: &Config, command: Command) -> Result<Exit, DaemonErr
         Command::Outbox {
             what: Some(OutboxCommand::Export),
             ..
-        } => export(&daemon).await?,
+        } => outbox::export(&daemon).await?,
         Command::Outbox {
             what: Some(OutboxCommand::Quarantine { what }),
             json,
-        } => quarantine(&daemon, &what, json).await?,
+        } => outbox::quarantine(&daemon, &what, json).await?,
         Command::Card { number, json } => match daemon.get(&format!("/v1/cards/{number}")).await {
             Ok(card) => print(&card, json, show::card),
             Err(DaemonError::Refused { status, body, .. }) if json && status == 404 => {
@@ -463,55 +461,10 @@ async fn ask_daemon(config: &Config, command: Command) -> Result<Exit, DaemonErr
     Ok(Exit::Fine)
 }
 
-fn print(value: &Value, json: bool, text: fn(&Value) -> Vec<String>) {
+pub(super) fn print(value: &Value, json: bool, text: fn(&Value) -> Vec<String>) {
     if json {
         output::json(value);
     } else {
         text(value).iter().for_each(output::line);
-    }
-}
-
-async fn quarantine(
-    daemon: &Daemon,
-    what: &QuarantineCommand,
-    json: bool,
-) -> Result<(), DaemonError> {
-    let by = format!("uid {}", rustix::process::getuid().as_raw());
-    match what {
-        QuarantineCommand::List => {
-            let listed = daemon.get("/v1/quarantine").await?;
-            print(&listed, json, show::quarantine);
-        }
-        QuarantineCommand::Export => {
-            let by = by.replace(' ', "%20");
-            let path = format!("/v1/quarantine?reveal=true&by={by}");
-            let listed = daemon.get(&path).await?;
-            listed
-                .as_array()
-                .into_iter()
-                .flatten()
-                .for_each(output::json_line);
-        }
-        QuarantineCommand::Drop { id } => {
-            let path = format!("/v1/quarantine/{id}/drop");
-            let dropped = daemon.post(&path, &json!({ "by": by })).await?;
-            print(&dropped, json, show::dropped);
-        }
-    }
-    Ok(())
-}
-
-async fn export(daemon: &Daemon) -> Result<(), DaemonError> {
-    let mut path = format!("/v1/outbox?limit={EXPORT_PAGE}");
-    loop {
-        let page = daemon.get(&path).await?;
-        let Some(waiting) = page.get("waiting").and_then(Value::as_array) else {
-            return Ok(());
-        };
-        waiting.iter().for_each(output::json_line);
-        let Some(last) = waiting.last().and_then(|event| event.get("seq")) else {
-            return Ok(());
-        };
-        path = format!("/v1/outbox?limit={EXPORT_PAGE}&after={last}");
     }
 }

@@ -1,11 +1,12 @@
 //! Journals: folders into which a POS writes its sales.
 //!
 //! JSON lines, CSV and POSLog that is set to be followed are read as they grow (`following`), other
-//! POSLog files once each, when they are whole. For these the folder is listed every second; [`Watch`] says what to do. A file's sales are told one by
-//! one and the file is noted as done when all of them are durable. After a crash in between, the
-//! file is told again, and its sales are known by their keys. A file that is bad, or that stays cut
-//! off, gives what sales it has and goes to `rejected/`, with the reason beside it; where the
-//! folder is not writable, it stays and is noted so that it is not read again.
+//! POSLog files once each, when they are whole. For these the folder is listed every second; [`Watch`]
+//! says what to do. A file's sales are told one by one and the file is noted as done when all of them
+//! are durable. After a crash in between, the file is told again, and its sales are known by their
+//! keys. A file that is bad, or that stays cut off, gives what sales it has and goes to `rejected/`,
+//! with the reason beside it; where the folder is not writable, it stays and is noted so that it is
+//! not read again.
 //!
 //! While the queue of events is full, or the disk refuses, the journal waits: the files keep. No
 //! file is set aside for that.
