@@ -12,4 +12,5 @@ mod printing_clients;
 mod real_samples;
 mod replug;
 mod retail;
+mod simulated_devices;
 mod store_day;

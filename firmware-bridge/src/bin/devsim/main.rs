@@ -8,6 +8,9 @@ use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,6 +21,9 @@ use tillbind_firmware_bridge::devsim::script::{self, Step};
 
 use play::{Device, Play};
 use port::Port;
+
+/// How long a device answers before it looks for the next typed step.
+const LISTENED: Duration = Duration::from_millis(10);
 
 /// Plays a till's device from a script; `tillbind-devsim help DEVICE` shows what each needs.
 #[derive(Debug, Parser)]
@@ -193,14 +199,26 @@ fn play_all(play: &mut Play, script: &Path) -> Result<()> {
         let steps = script::read(&text).with_context(|| script.display().to_string())?;
         return steps.iter().try_for_each(|step| play.step(step));
     }
-    for line in io::stdin().lock().lines() {
-        match script::read_line(&line?) {
-            Ok(Some(step)) => play.step(&step)?,
-            Ok(None) => {}
-            Err(error) => play.tell(&error.what),
+    // A device answers also while nobody types.
+    let (typed, steps) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if typed.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    loop {
+        match steps.try_recv() {
+            Ok(line) => match script::read_line(&line?) {
+                Ok(Some(step)) => play.step(&step)?,
+                Ok(None) => {}
+                Err(error) => play.tell(&error.what),
+            },
+            Err(TryRecvError::Empty) => play.wait(LISTENED)?,
+            Err(TryRecvError::Disconnected) => return Ok(()),
         }
     }
-    Ok(())
 }
 
 fn escaped(text: &str) -> Result<Vec<u8>> {

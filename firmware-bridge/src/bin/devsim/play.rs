@@ -209,7 +209,8 @@ impl Play {
         self.port()?.send(bytes)
     }
 
-    fn wait(&mut self, time: Duration) -> Result<()> {
+    /// Answers for so long.
+    pub(crate) fn wait(&mut self, time: Duration) -> Result<()> {
         let start = now();
         while start.elapsed() < time {
             if !self.answer()? {
