@@ -12,6 +12,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tillbind_firmware_bridge::code::{CardRules, Code};
+use tillbind_firmware_bridge::journal::csv::{Column, ColumnRole, CsvSettings};
+use tillbind_firmware_bridge::journal::decoder::{LineDecoder, LineFormat};
+use tillbind_firmware_bridge::journal::entry::Entry;
+use tillbind_firmware_bridge::journal::ndjson::NdjsonSettings;
+use tillbind_firmware_bridge::journal::value::{AmountUnit, ValueRules};
+use tillbind_firmware_bridge::money::Currency;
 use tillbind_firmware_bridge::poslog::{PosLogItem, PosLogReader};
 use tillbind_firmware_bridge::receipt::{Dialect, Profile, Reading, ReceiptDecoder};
 use tillbind_firmware_bridge::scanner::{LineConfig, LineFramer};
@@ -22,7 +28,7 @@ use crate::environment;
 use crate::poslog;
 use crate::process::command;
 use crate::receipt;
-use crate::sale::Sale;
+use crate::sale::{CURRENCY, Sale, decimal};
 
 /// Sales of one corpus.
 const SALES: u32 = 2_000;
@@ -80,6 +86,20 @@ pub(super) fn measure() -> Result<Vec<Row>> {
             decode: |bytes| poslog_sales(bytes),
             barely: "quick-xml alone",
             read: xml_events,
+        },
+        Way {
+            what: "JSON lines to sales",
+            bytes: json_lines(&sales).into_bytes(),
+            decode: ndjson_sales,
+            barely: "serde_json alone",
+            read: json_values,
+        },
+        Way {
+            what: "rows (CSV) to sales",
+            bytes: rows_of(&sales).into_bytes(),
+            decode: csv_sales,
+            barely: "the crate csv alone",
+            read: csv_records,
         },
     ];
     let mut rows = Vec::new();
@@ -164,6 +184,94 @@ fn poslog_sales(reader: impl BufRead) -> Result<usize> {
         }
     }
     Ok(sales)
+}
+
+/// The export's own form, a line each.
+fn json_lines(sales: &[Sale]) -> String {
+    sales
+        .iter()
+        .map(|sale| format!("{}\n", sale.json()))
+        .collect()
+}
+
+fn ndjson_sales(bytes: &[u8]) -> Result<usize> {
+    let settings = NdjsonSettings::new(AmountUnit::Minor);
+    told_sales(&LineFormat::Ndjson(Box::new(settings)), bytes)
+}
+
+/// A row for each line of goods.
+fn rows_of(sales: &[Sale]) -> String {
+    let mut rows = String::from("store,till,day,number,item,quantity,amount\n");
+    for sale in sales {
+        for goods in &sale.goods {
+            let (store, till, day, number) =
+                (&sale.store, &sale.workstation, &sale.day, sale.sequence);
+            let (item, quantity, amount) = (
+                &goods.item_id,
+                &goods.quantity,
+                decimal(goods.amount_minor()),
+            );
+            rows.push_str(&format!(
+                "{store},{till},{day},{number},{item},{quantity},{amount}\n"
+            ));
+        }
+    }
+    rows
+}
+
+fn csv_sales(bytes: &[u8]) -> Result<usize> {
+    let mut rules = ValueRules::new(AmountUnit::Major);
+    rules.currency = Some(Currency::parse(CURRENCY)?);
+    let mut settings = CsvSettings::new(rules);
+    for (role, name) in [
+        ("store", "store"),
+        ("workstation", "till"),
+        ("business_day", "day"),
+        ("sequence", "number"),
+        ("item_id", "item"),
+        ("quantity", "quantity"),
+        ("amount", "amount"),
+    ] {
+        let role = ColumnRole::parse(role).context("a column's role")?;
+        settings
+            .columns
+            .insert(role, Column::Named(name.to_owned()));
+    }
+    told_sales(&LineFormat::Csv(Box::new(settings)), bytes)
+}
+
+fn told_sales(format: &LineFormat, bytes: &[u8]) -> Result<usize> {
+    let mut decoder = LineDecoder::new(format);
+    let mut found = Vec::new();
+    // As a file is read: in pieces.
+    for piece in bytes.chunks(64 << 10) {
+        decoder.feed(piece, &mut found);
+    }
+    decoder.end(&mut found);
+    let sales = found
+        .iter()
+        .filter(|found| matches!(found.entry, Entry::Sale(_)))
+        .count();
+    ensure!(
+        sales == found.len(),
+        "{sales} sales of {} entries",
+        found.len()
+    );
+    Ok(sales)
+}
+
+fn json_values(bytes: &[u8]) -> usize {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| serde_json::from_slice::<Value>(line).is_ok())
+        .count()
+}
+
+fn csv_records(bytes: &[u8]) -> usize {
+    csv::Reader::from_reader(bytes)
+        .byte_records()
+        .filter(Result::is_ok)
+        .count()
 }
 
 const CHARACTERS: &str = "a look at each byte";
