@@ -1,8 +1,7 @@
 //! A null-modem cable: two pseudo-terminals, what is written into one comes out of the other.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+use crate::pseudo_terminal::PseudoTerminal;
 
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -31,17 +30,18 @@ impl Cable {
     /// # Errors
     /// When the system gives no pseudo-terminals.
     pub fn lay() -> Result<Self> {
-        let (one, one_path, one_port) = end()?;
-        let (other, other_path, other_port) = end()?;
+        let (one, other) = (PseudoTerminal::open()?, PseudoTerminal::open()?);
         let pulled = Arc::new(AtomicBool::new(false));
-        for (from, to) in [(one.try_clone()?, other.try_clone()?), (other, one)] {
+        for (from, to) in [(&one, &other), (&other, &one)] {
+            fcntl_setfl(&from.device, fcntl_getfl(&from.device)? | OFlags::NONBLOCK)?;
+            let (from, to) = (from.device.try_clone()?, to.device.try_clone()?);
             let pulled = Arc::clone(&pulled);
             thread::spawn(move || carry(from, to, &pulled));
         }
         Ok(Self {
-            ends: [one_path, other_path],
+            ends: [one.path, other.path],
             pulled,
-            _ports: [one_port, other_port],
+            _ports: [one.port, other.port],
         })
     }
 
@@ -60,19 +60,6 @@ impl Drop for Cable {
     fn drop(&mut self) {
         self.pulled.store(true, Ordering::Relaxed);
     }
-}
-
-fn end() -> Result<(File, PathBuf, File)> {
-    let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-    grantpt(&device)?;
-    unlockpt(&device)?;
-    let path = PathBuf::from(ptsname(&device, Vec::new())?.into_string()?);
-    let port = OpenOptions::new().read(true).write(true).open(&path)?;
-    let mut settings = tcgetattr(port.as_fd())?;
-    settings.make_raw();
-    tcsetattr(port.as_fd(), OptionalActions::Now, &settings)?;
-    fcntl_setfl(&device, fcntl_getfl(&device)? | OFlags::NONBLOCK)?;
-    Ok((device.into(), path, port))
 }
 
 fn carry(mut from: File, mut to: File, pulled: &AtomicBool) {
@@ -98,6 +85,8 @@ fn carry(mut from: File, mut to: File, pulled: &AtomicBool) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     #[test]

@@ -32,6 +32,7 @@ pub mod powercut;
 pub mod printer;
 pub mod process;
 mod provider;
+pub mod pseudo_terminal;
 pub mod receipt;
 pub mod retail;
 pub mod sale;

@@ -1,28 +1,20 @@
 //! A serial scanner: a pseudo-terminal behind a link that stays the same over a replug, as
 //! `/dev/serial/by-id/…` does.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+use crate::pseudo_terminal::PseudoTerminal;
 
 /// A scanner, plugged in or not.
 #[derive(Debug)]
 pub struct Scanner {
     link: PathBuf,
-    cable: Option<Cable>,
-}
-
-#[derive(Debug)]
-struct Cable {
-    device: File,
-    /// Keeps the port alive between two opens of the agent, as a driver does.
-    _port: File,
+    cable: Option<PseudoTerminal>,
 }
 
 impl Scanner {
@@ -59,19 +51,9 @@ impl Scanner {
     /// # Errors
     /// When the system gives no pseudo-terminal.
     pub fn replug(&mut self) -> Result<()> {
-        let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-        grantpt(&device)?;
-        unlockpt(&device)?;
-        let name = PathBuf::from(ptsname(&device, Vec::new())?.into_string()?);
-        let port = OpenOptions::new().read(true).write(true).open(&name)?;
-        let mut settings = tcgetattr(port.as_fd())?;
-        settings.make_raw();
-        tcsetattr(port.as_fd(), OptionalActions::Now, &settings)?;
-        symlink(&name, &self.link).context("the scanner's link cannot be made")?;
-        self.cable = Some(Cable {
-            device: device.into(),
-            _port: port,
-        });
+        let line = PseudoTerminal::open()?;
+        symlink(&line.path, &self.link).context("the scanner's link cannot be made")?;
+        self.cable = Some(line);
         Ok(())
     }
 
@@ -108,6 +90,7 @@ impl Scanner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Read;
 
     #[test]
