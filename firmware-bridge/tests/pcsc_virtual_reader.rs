@@ -10,6 +10,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write, stderr};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -105,13 +106,31 @@ fn a_virtual_card_is_read_removed_and_read_again() {
         .expect("an open standard error");
         return;
     }
-    let _service = (!Path::new(SERVICE_SOCKET).exists()).then(|| {
+    // A socket without its service may lie there from an earlier one that was killed.
+    let runs = || UnixStream::connect(SERVICE_SOCKET).is_ok();
+    if !runs() && !rustix::process::getuid().is_root() {
+        writeln!(
+            stderr(),
+            "pcscd does not run and root alone may start it: the PC/SC helper is not tried with a card"
+        )
+        .expect("an open standard error");
+        return;
+    }
+    let _service = (!runs()).then(|| {
         let service = Command::new(SERVICE)
             .arg("--foreground")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        Process(service.expect("a service that starts, which root alone may"))
+        let mut service = Process(service.expect("a service that starts"));
+        let since = Instant::now();
+        while !runs() {
+            let ended = service.0.try_wait().expect("a child");
+            assert_eq!(ended, None, "pcscd ended at its start");
+            assert!(since.elapsed() < PATIENCE, "pcscd does not come up");
+            thread::yield_now();
+        }
+        service
     });
     let mut helper = Process(
         Command::new(env!("CARGO_BIN_EXE_tillbind-pcsc"))
