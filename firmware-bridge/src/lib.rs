@@ -8,6 +8,8 @@
 //! What this crate deliberately lacks: knowledge of members, of the outbox and of central. It knows
 //! no other crate of the workspace.
 
+#[cfg(test)]
+mod chunks;
 pub mod code;
 #[cfg(any(test, feature = "devsim"))]
 pub mod devsim;

@@ -29,6 +29,7 @@ pub mod honeywell;
 pub mod keyboard;
 pub mod line;
 pub mod ssi;
+mod wipe;
 
 use std::str::FromStr;
 use std::time::Duration;

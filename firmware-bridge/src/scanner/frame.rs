@@ -58,6 +58,15 @@ impl fmt::Debug for Frame {
     }
 }
 
+/// Returns a packet's text without the suffix that the scanner is set to, which is no part of the code.
+pub(super) fn without_suffix(text: &[u8]) -> &[u8] {
+    let end = text
+        .iter()
+        .rposition(|byte| !matches!(byte, b'\r' | b'\n' | b'\t'))
+        .map_or(0, |last| last + 1);
+    text.get(..end).unwrap_or_default()
+}
+
 /// What a decoder made of some bytes, or of a silence.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {

@@ -13,9 +13,10 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
+use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading, without_suffix};
+use super::wipe::{wipe, wipe_front};
 
 /// The bytes of one report.
 pub const REPORT_BYTES: usize = 64;
@@ -93,7 +94,7 @@ impl HidPosDecoder {
             self.counters.damaged += 1;
         }
         self.counters.skipped_bytes += (self.buffer.len() + self.text.len()) as u64;
-        self.clear_buffer();
+        wipe(&mut self.buffer);
         self.clear_text();
     }
 
@@ -105,14 +106,10 @@ impl HidPosDecoder {
     fn read_report(&mut self) -> Option<Frame> {
         while !may_begin_report(&self.buffer) {
             self.counters.skipped_bytes += 1;
-            self.buffer.rotate_left(1);
-            if let Some(last) = self.buffer.last_mut() {
-                *last = 0;
-            }
-            self.buffer.pop();
+            wipe_front(&mut self.buffer, 1);
         }
         let report = Zeroizing::new(*self.buffer.first_chunk::<REPORT_BYTES>()?);
-        self.clear_buffer();
+        wipe(&mut self.buffer);
         self.counters.packets += 1;
         self.take(&report)
     }
@@ -137,32 +134,19 @@ impl HidPosDecoder {
         if self.is_continued {
             return None;
         }
-        // The suffix that the scanner is set to is no part of the code.
-        let end = self
-            .text
-            .iter()
-            .rposition(|byte| !matches!(byte, b'\r' | b'\n' | b'\t'))
-            .map_or(0, |last| last + 1);
         let identifier = self.identifier.as_ref().map_or(&[][..], |id| id.as_slice());
-        let text = self.text.get(..end).unwrap_or_default();
         let frame = if self.discarding {
             None
         } else {
-            Frame::identified(identifier, text)
+            Frame::identified(identifier, without_suffix(&self.text))
         };
         self.clear_text();
         self.counters.frames += u64::from(frame.is_some());
         frame
     }
 
-    fn clear_buffer(&mut self) {
-        self.buffer.as_mut_slice().zeroize();
-        self.buffer.clear();
-    }
-
     fn clear_text(&mut self) {
-        self.text.as_mut_slice().zeroize();
-        self.text.clear();
+        wipe(&mut self.text);
         self.is_continued = false;
         self.discarding = false;
     }
@@ -206,6 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::chunks::chunks;
 
     /// The reports of one scan.
     fn reports(identifier: &[u8; 3], text: &[u8]) -> Vec<u8> {
@@ -323,14 +308,8 @@ mod tests {
             let expected = whole.feed(&data);
             let mut chunked = HidPosDecoder::new();
             let mut frames = Vec::new();
-            let mut rest = data.as_slice();
-            for size in cuts.iter().cycle() {
-                let (chunk, after) = rest.split_at((*size).min(rest.len()));
+            for chunk in chunks(&data, &cuts) {
                 frames.extend(chunked.feed(chunk).frames);
-                rest = after;
-                if rest.is_empty() {
-                    break;
-                }
             }
             prop_assert_eq!(frames, expected.frames);
             prop_assert_eq!(chunked.handle_idle(), whole.handle_idle());

@@ -13,9 +13,10 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
+use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading, without_suffix};
+use super::wipe::wipe_front;
 
 const SYN: u8 = 0x16;
 const MARK: u8 = 0xfe;
@@ -100,7 +101,7 @@ impl HoneywellDecoder {
                 Look::Noise => {
                     // A CR may stand behind a packet that did not count it.
                     if self.buffer.first() == Some(&CR) {
-                        self.remove(1);
+                        wipe_front(&mut self.buffer, 1);
                     } else {
                         self.skip(self.noise_bytes());
                     }
@@ -124,7 +125,7 @@ impl HoneywellDecoder {
                         }
                     }
                     self.counters.packets += 1;
-                    self.remove(bytes);
+                    wipe_front(&mut self.buffer, bytes);
                 }
             }
         }
@@ -140,18 +141,7 @@ impl HoneywellDecoder {
 
     fn skip(&mut self, count: usize) {
         self.counters.skipped_bytes += count as u64;
-        self.remove(count);
-    }
-
-    /// Takes bytes off the front; what moves up leaves nothing behind.
-    fn remove(&mut self, count: usize) {
-        let count = count.min(self.buffer.len());
-        let kept = self.buffer.len() - count;
-        self.buffer.rotate_left(count);
-        if let Some(freed) = self.buffer.get_mut(kept..) {
-            freed.zeroize();
-        }
-        self.buffer.truncate(kept);
+        wipe_front(&mut self.buffer, count);
     }
 }
 
@@ -232,15 +222,10 @@ impl<'a> Payload<'a> {
             _ if count == data.len() => data,
             _ => return Self::Damaged,
         };
-        // The suffix that the scanner is set to is no part of the code.
-        let end = text
-            .iter()
-            .rposition(|byte| !matches!(byte, b'\r' | b'\n' | b'\t'))
-            .map_or(0, |last| last + 1);
         let is_identifier = letter.is_ascii_alphabetic() && modifier.is_ascii_alphanumeric();
         Self::Scan {
             identifier: is_identifier.then_some([b']', letter, modifier]),
-            text: text.get(..end).unwrap_or_default(),
+            text: without_suffix(text),
         }
     }
 }

@@ -29,6 +29,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
 use super::line::{LineConfig, Suffixes};
+use super::wipe::{wipe, wipe_front};
 pub use layout::Layout;
 use layout::{Level, composed, keypad_digit, spacing};
 use modifier::{Held, control};
@@ -151,11 +152,10 @@ impl KeyboardDecoder {
                 let record = Record::of(record);
                 if record == Record::Noise {
                     self.counters.skipped_bytes += 1;
-                    self.buffer.rotate_left(1);
-                    self.buffer.pop();
+                    wipe_front(&mut self.buffer, 1);
                     continue;
                 }
-                self.clear_buffer();
+                wipe(&mut self.buffer);
                 self.counters.packets += 1;
                 frames.extend(self.take(record));
             }
@@ -166,7 +166,7 @@ impl KeyboardDecoder {
     /// Says that no key came for the key gap: the end of a scan where nothing else ends it.
     pub fn handle_idle(&mut self) -> Reading {
         self.counters.skipped_bytes += self.buffer.len() as u64;
-        self.clear_buffer();
+        wipe(&mut self.buffer);
         if self.ends_by_pause() {
             Reading::of(self.finish())
         } else {
@@ -177,7 +177,7 @@ impl KeyboardDecoder {
     /// Drops what is buffered, as after a keyboard was lost in mid-scan; no key is down then.
     pub fn reset(&mut self) {
         self.counters.skipped_bytes += (self.buffer.len() + self.text.len()) as u64;
-        self.clear_buffer();
+        wipe(&mut self.buffer);
         self.clear_run();
         self.held = Held::default();
         self.last_key_at = None;
@@ -449,11 +449,6 @@ impl KeyboardDecoder {
         self.keys = 0;
         self.dead = None;
         self.alt_code = AltCode::default();
-    }
-
-    fn clear_buffer(&mut self) {
-        self.buffer.as_mut_slice().zeroize();
-        self.buffer.clear();
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::frame::{Counters, FRAME_BYTES_MAX, Frame};
+use super::wipe::wipe;
 
 const NUL: u8 = 0x00;
 const STX: u8 = 0x02;
@@ -161,20 +162,14 @@ impl LineFramer {
     fn finish(&mut self) -> Option<Frame> {
         self.discarding = false;
         let frame = Frame::of(self.config.strip(&self.buffer));
-        self.clear_buffer();
+        wipe(&mut self.buffer);
         self.counters.frames += u64::from(frame.is_some());
         frame
     }
 
     fn skip_buffer(&mut self) {
         self.counters.skipped_bytes += self.buffer.len() as u64;
-        self.clear_buffer();
-    }
-
-    /// Zeroises what was written since the last clearing; the rest of the allocation is zero still.
-    fn clear_buffer(&mut self) {
-        self.buffer.as_mut_slice().zeroize();
-        self.buffer.clear();
+        wipe(&mut self.buffer);
     }
 }
 
@@ -183,6 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::chunks::chunks;
     use crate::code::CardRules;
 
     fn framer() -> LineFramer {
@@ -321,14 +317,8 @@ mod tests {
             let expected = whole.feed(&data);
             let mut chunked = framer();
             let mut frames = Vec::new();
-            let mut rest = data.as_slice();
-            for size in cuts.iter().cycle() {
-                let (chunk, after) = rest.split_at((*size).min(rest.len()));
+            for chunk in chunks(&data, &cuts) {
                 frames.extend(chunked.feed(chunk));
-                rest = after;
-                if rest.is_empty() {
-                    break;
-                }
             }
             prop_assert_eq!(frames, expected);
             prop_assert_eq!(chunked.counters(), whole.counters());

@@ -26,9 +26,10 @@ mod segments;
 
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading};
+use super::frame::{Counters, FRAME_BYTES_MAX, Frame, Reading, without_suffix};
+use super::wipe::wipe_front;
 use packet::{Look, Packet, look, without_envelope};
 use segments::{Segment, Segments};
 
@@ -160,7 +161,7 @@ impl SsiDecoder {
                 Look::Whole { bytes } => {
                     let taken =
                         Zeroizing::new(self.buffer.get(..bytes).unwrap_or_default().to_vec());
-                    self.remove(bytes);
+                    wipe_front(&mut self.buffer, bytes);
                     self.counters.packets += 1;
                     self.resends = 0;
                     self.is_damaged = false;
@@ -279,29 +280,13 @@ impl SsiDecoder {
 
     fn skip(&mut self, count: usize) {
         self.counters.skipped_bytes += count as u64;
-        self.remove(count);
-    }
-
-    /// Takes bytes off the front; what moves up leaves nothing behind.
-    fn remove(&mut self, count: usize) {
-        let count = count.min(self.buffer.len());
-        let kept = self.buffer.len() - count;
-        self.buffer.rotate_left(count);
-        if let Some(freed) = self.buffer.get_mut(kept..) {
-            freed.zeroize();
-        }
-        self.buffer.truncate(kept);
+        wipe_front(&mut self.buffer, count);
     }
 }
 
 /// Makes a frame of a scan, with the AIM identifier of its code type where that is known.
 fn frame_of(kind: u8, text: &[u8]) -> Option<Frame> {
-    // A scanner set for text ends the data with its suffix, which is no part of the code.
-    let end = text
-        .iter()
-        .rposition(|byte| !matches!(byte, b'\r' | b'\n' | b'\t'))
-        .map_or(0, |last| last + 1);
-    let text = text.get(..end).unwrap_or_default();
+    let text = without_suffix(text);
     // UPC-A is the EAN of a leading zero, and is sent with it under its AIM identifier.
     if kind == UPC_A && text.len() == 12 && text.iter().all(u8::is_ascii_digit) {
         return Frame::identified(b"]E00", text);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::chunks::chunks;
 
 /// A packet as it was seen: the size low byte first, the CR among the data that the digits count.
 fn scan(id: &[u8; 3], text: &[u8]) -> Vec<u8> {
@@ -138,14 +139,8 @@ proptest! {
         let expected = whole.feed(&data);
         let mut chunked = HoneywellDecoder::new();
         let mut frames = Vec::new();
-        let mut rest = data.as_slice();
-        for size in cuts.iter().cycle() {
-            let (chunk, after) = rest.split_at((*size).min(rest.len()));
+        for chunk in chunks(&data, &cuts) {
             frames.extend(chunked.feed(chunk).frames);
-            rest = after;
-            if rest.is_empty() {
-                break;
-            }
         }
         prop_assert_eq!(frames, expected.frames);
         prop_assert_eq!(chunked.counters(), whole.counters());

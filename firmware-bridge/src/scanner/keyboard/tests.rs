@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::record::{key_record, record, report_record};
 use super::*;
+use crate::chunks::chunks;
 
 const SHIFT: u16 = 42;
 const CTRL: u16 = 29;
@@ -311,14 +312,8 @@ proptest! {
         let expected = whole.feed(&data);
         let mut chunked = decoder();
         let mut frames = Vec::new();
-        let mut rest = data.as_slice();
-        for size in cuts.iter().cycle() {
-            let (chunk, after) = rest.split_at((*size).min(rest.len()));
+        for chunk in chunks(&data, &cuts) {
             frames.extend(chunked.feed(chunk).frames);
-            rest = after;
-            if rest.is_empty() {
-                break;
-            }
         }
         prop_assert_eq!(frames, expected.frames);
         prop_assert_eq!(chunked.handle_idle(), whole.handle_idle());

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::packet::checksum;
 use super::*;
+use crate::chunks::chunks;
 
 fn packet(opcode: u8, status: u8, data: &[u8]) -> Vec<u8> {
     let length = u8::try_from(4 + data.len()).unwrap();
@@ -252,16 +253,10 @@ proptest! {
         let expected = whole.feed(&data);
         let mut chunked = SsiDecoder::new();
         let mut found = Reading::default();
-        let mut rest = data.as_slice();
-        for size in cuts.iter().cycle() {
-            let (chunk, after) = rest.split_at((*size).min(rest.len()));
+        for chunk in chunks(&data, &cuts) {
             let reading = chunked.feed(chunk);
             found.frames.extend(reading.frames);
             found.answer.extend(reading.answer);
-            rest = after;
-            if rest.is_empty() {
-                break;
-            }
         }
         prop_assert_eq!(&found, &expected);
         prop_assert_eq!(chunked.counters(), whole.counters());
