@@ -2,15 +2,11 @@
 
 #![cfg(all(feature = "evdev", target_os = "linux"))]
 
+mod port_watch;
+
 use std::fs::OpenOptions;
 use std::io::{Write, stderr};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use evdev::uinput::VirtualDevice;
 use evdev::{AttributeSet, EventType, InputEvent, KeyCode};
@@ -18,48 +14,12 @@ use tillbind_firmware_bridge::scanner::{Decoder, DecoderConfig, Framing};
 use tillbind_firmware_bridge::transport::evdev::watch;
 use tillbind_firmware_bridge::transport::{PortEvent, READ_TIMEOUT};
 
-/// Long enough for a loaded machine; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+use port_watch::Watch;
 
-struct Watch {
-    events: Receiver<PortEvent>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watch {
-    fn start(path: &Path) -> Self {
-        let path = path.to_owned();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let (sender, events) = channel();
-        let thread = thread::spawn(move || {
-            watch(&path, READ_TIMEOUT, &stopped, |event| {
-                match sender.send(event) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
-            });
-        });
-        Self {
-            events,
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    fn next(&self) -> PortEvent {
-        self.events.recv_timeout(PATIENCE).expect("an event")
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            assert!(thread.join().is_ok(), "the watch ends when it is told to");
-        }
-    }
+/// Watches the keyboard at `path`.
+fn started(path: &Path) -> Watch {
+    let path = path.to_owned();
+    Watch::start(move |stop, told| watch(&path, READ_TIMEOUT, stop, told))
 }
 
 /// Plugs a keyboard in, if the machine lets us: the keyboard and its device.
@@ -103,9 +63,9 @@ fn a_virtual_keyboard_is_read_and_no_other_can_take_it() {
     let Some((mut keyboard, path)) = virtual_keyboard() else {
         return;
     };
-    let first = Watch::start(&path);
+    let first = started(&path);
     assert!(matches!(first.next(), PortEvent::Opened));
-    let second = Watch::start(&path);
+    let second = started(&path);
     let event = second.next();
     let PortEvent::Unopenable { reason } = &event else {
         panic!("{event:?}")
@@ -138,7 +98,7 @@ fn what_is_no_keyboard_is_told_with_what_to_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a-file");
     std::fs::write(&path, b"4006381333931\r").unwrap();
-    let watch = Watch::start(&path);
+    let watch = started(&path);
     let event = watch.next();
     let PortEvent::Unopenable { reason } = &event else {
         panic!("{event:?}")

@@ -2,23 +2,18 @@
 
 #![cfg(all(feature = "hidraw", target_os = "linux"))]
 
+mod port_watch;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tillbind_firmware_bridge::scanner::{Decoder, DecoderConfig, Framing};
 use tillbind_firmware_bridge::transport::hidraw::watch;
 use tillbind_firmware_bridge::transport::{PortEvent, READ_TIMEOUT};
 
-/// Long enough for a loaded machine; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+use port_watch::Watch;
 
 /// Plugs the device in at `path`; its end of the pipe.
 fn plug(path: &Path) -> File {
@@ -39,61 +34,26 @@ fn report(text: &[u8]) -> [u8; 64] {
     report
 }
 
-struct Watch {
-    events: Receiver<PortEvent>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+/// Watches the device at `path`.
+fn started(path: &Path) -> Watch {
+    let path = path.to_owned();
+    Watch::start(move |stop, told| watch(&path, READ_TIMEOUT, stop, told))
 }
 
-impl Watch {
-    fn start(path: &Path) -> Self {
-        let path = path.to_owned();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let (sender, events) = channel();
-        let thread = thread::spawn(move || {
-            watch(&path, READ_TIMEOUT, &stopped, |event| {
-                match sender.send(event) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
-            });
-        });
-        Self {
-            events,
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    fn next(&self) -> PortEvent {
-        self.events.recv_timeout(PATIENCE).expect("an event")
-    }
-
-    /// Decodes what comes up to the next silence.
-    fn scans(&self) -> Vec<Vec<u8>> {
-        let mut decoder = Decoder::new(DecoderConfig::of(Framing::HidPos));
-        let mut scans = Vec::new();
-        loop {
-            match self.next() {
-                PortEvent::Bytes(bytes) => {
-                    let frames = decoder.feed(&bytes).frames;
-                    scans.extend(frames.iter().map(|frame| frame.bytes().to_vec()));
-                }
-                PortEvent::Idle => return scans,
-                event @ (PortEvent::Opened
-                | PortEvent::Lost { .. }
-                | PortEvent::Unopenable { .. }) => panic!("{event:?}"),
+/// Decodes what comes up to the next silence.
+fn scans(watch: &Watch) -> Vec<Vec<u8>> {
+    let mut decoder = Decoder::new(DecoderConfig::of(Framing::HidPos));
+    let mut scans = Vec::new();
+    loop {
+        match watch.next() {
+            PortEvent::Bytes(bytes) => {
+                let frames = decoder.feed(&bytes).frames;
+                scans.extend(frames.iter().map(|frame| frame.bytes().to_vec()));
             }
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            assert!(thread.join().is_ok(), "the watch ends when it is told to");
+            PortEvent::Idle => return scans,
+            event @ (PortEvent::Opened | PortEvent::Lost { .. } | PortEvent::Unopenable { .. }) => {
+                panic!("{event:?}")
+            }
         }
     }
 }
@@ -103,15 +63,15 @@ fn reports_are_read_and_a_device_that_was_replugged_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hidraw0");
     let mut device = plug(&path);
-    let watch = Watch::start(&path);
+    let watch = started(&path);
     assert!(matches!(watch.next(), PortEvent::Opened));
     device.write_all(&report(b"TBC:A")).unwrap();
     device.write_all(&report(b"TBC:B")).unwrap();
-    let mut scans = watch.scans();
-    while scans.len() < 2 {
-        scans.extend(watch.scans());
+    let mut found = scans(&watch);
+    while found.len() < 2 {
+        found.extend(scans(&watch));
     }
-    assert_eq!(scans, [b"]Q1TBC:A".to_vec(), b"]Q1TBC:B".to_vec()]);
+    assert_eq!(found, [b"]Q1TBC:A".to_vec(), b"]Q1TBC:B".to_vec()]);
 
     std::fs::remove_file(&path).unwrap();
     drop(device);
@@ -124,7 +84,7 @@ fn reports_are_read_and_a_device_that_was_replugged_is_found_again() {
     let mut device = plug(&path);
     assert!(matches!(watch.next(), PortEvent::Opened));
     device.write_all(&report(b"TBC:C")).unwrap();
-    assert_eq!(watch.scans(), [b"]Q1TBC:C".to_vec()]);
+    assert_eq!(scans(&watch), [b"]Q1TBC:C".to_vec()]);
 }
 
 #[test]
@@ -132,9 +92,9 @@ fn a_second_reader_that_asks_is_kept_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hidraw0");
     let _device = plug(&path);
-    let first = Watch::start(&path);
+    let first = started(&path);
     assert!(matches!(first.next(), PortEvent::Opened));
-    let second = Watch::start(&path);
+    let second = started(&path);
     let event = second.next();
     let PortEvent::Unopenable { reason } = &event else {
         panic!("{event:?}")

@@ -2,6 +2,8 @@
 
 #![cfg(all(feature = "serial", target_os = "linux"))]
 
+mod port_watch;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
@@ -9,15 +11,14 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tillbind_firmware_bridge::transport::serial::{PortEvent, SerialConfig, converse, watch};
 
-/// Long enough for a loaded machine; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+use port_watch::{PATIENCE, Watch};
 
 /// The device's end of a serial line, and the path of the till's end.
 struct Device {
@@ -38,70 +39,35 @@ fn device() -> Device {
     }
 }
 
-struct Watch {
-    events: Receiver<PortEvent>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+/// Watches the port at `path`.
+fn started(path: &Path) -> Watch {
+    let config = SerialConfig {
+        path: path.to_owned(),
+        baud: 9600,
+    };
+    Watch::start(move |stop, told| watch(&config, stop, told))
 }
 
-impl Watch {
-    fn start(path: &Path) -> Self {
-        let config = SerialConfig {
-            path: path.to_owned(),
-            baud: 9600,
-        };
-        let stop = Arc::new(AtomicBool::new(false));
-        let (sender, events) = channel();
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            watch(&config, &stopped, |event| match sender.send(event) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            });
-        });
-        Self {
-            events,
-            stop,
-            thread: Some(thread),
-        }
-    }
+fn opened(watch: &Watch) {
+    let event = watch.next();
+    assert!(matches!(event, PortEvent::Opened), "{event:?}");
+}
 
-    fn next(&self) -> PortEvent {
-        self.events.recv_timeout(PATIENCE).expect("an event")
-    }
+fn lost(watch: &Watch) {
+    let event = watch.next();
+    assert!(matches!(event, PortEvent::Lost { .. }), "{event:?}");
+}
 
-    fn opened(&self) {
-        let event = self.next();
-        assert!(matches!(event, PortEvent::Opened), "{event:?}");
-    }
-
-    fn lost(&self) {
-        let event = self.next();
-        assert!(matches!(event, PortEvent::Lost { .. }), "{event:?}");
-    }
-
-    /// Collects bytes up to the silence behind them.
-    fn bytes_until_idle(&self) -> Vec<u8> {
-        let mut all = Vec::new();
-        loop {
-            match self.next() {
-                PortEvent::Bytes(bytes) => all.extend_from_slice(&bytes),
-                PortEvent::Idle => return all,
-                event @ (PortEvent::Opened
-                | PortEvent::Lost { .. }
-                | PortEvent::Unopenable { .. }) => panic!("{event:?}"),
+/// Collects bytes up to the silence behind them.
+fn bytes_until_idle(watch: &Watch) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        match watch.next() {
+            PortEvent::Bytes(bytes) => all.extend_from_slice(&bytes),
+            PortEvent::Idle => return all,
+            event @ (PortEvent::Opened | PortEvent::Lost { .. } | PortEvent::Unopenable { .. }) => {
+                panic!("{event:?}")
             }
-        }
-    }
-}
-
-/// Ends the watch. It has to go before the device that it reads, or it might open the terminal of
-/// another test under the freed name.
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            assert!(thread.join().is_ok(), "the watch ends when it is told to");
         }
     }
 }
@@ -109,14 +75,14 @@ impl Drop for Watch {
 #[test]
 fn bytes_come_unchanged_and_a_silence_is_told_once() {
     let mut device = device();
-    let watch = Watch::start(&device.path);
-    watch.opened();
+    let watch = started(&device.path);
+    opened(&watch);
     // Every byte that a terminal in cooked mode would eat or change.
     let all: Vec<u8> = (0..=255).collect();
     device.line.write_all(&all).unwrap();
-    assert_eq!(watch.bytes_until_idle(), all);
+    assert_eq!(bytes_until_idle(&watch), all);
     device.line.write_all(b"4006381333931\r").unwrap();
-    assert_eq!(watch.bytes_until_idle(), b"4006381333931\r");
+    assert_eq!(bytes_until_idle(&watch), b"4006381333931\r");
 }
 
 #[test]
@@ -125,23 +91,23 @@ fn a_device_that_was_replugged_is_found_behind_its_link() {
     let link = folder.path().join("scanner");
     let mut first = device();
     symlink(&first.path, &link).unwrap();
-    let watch = Watch::start(&link);
-    watch.opened();
+    let watch = started(&link);
+    opened(&watch);
     first.line.write_all(b"A\r").unwrap();
-    assert_eq!(watch.bytes_until_idle(), b"A\r");
+    assert_eq!(bytes_until_idle(&watch), b"A\r");
 
     // The link goes first: the kernel gives the freed terminal's name to the next that asks.
     std::fs::remove_file(&link).unwrap();
     drop(first);
-    watch.lost();
+    lost(&watch);
     let event = watch.next();
     assert!(matches!(event, PortEvent::Unopenable { .. }), "{event:?}");
 
     let mut second = device();
     symlink(&second.path, &link).unwrap();
-    watch.opened();
+    opened(&watch);
     second.line.write_all(b"B\r").unwrap();
-    assert_eq!(watch.bytes_until_idle(), b"B\r");
+    assert_eq!(bytes_until_idle(&watch), b"B\r");
     drop(watch);
 }
 
@@ -151,17 +117,17 @@ fn a_link_that_is_moved_to_another_device_is_followed_though_the_old_one_is_sile
     let link = folder.path().join("scanner");
     let silent = device();
     symlink(&silent.path, &link).unwrap();
-    let watch = Watch::start(&link);
-    watch.opened();
+    let watch = started(&link);
+    opened(&watch);
 
     let mut other = device();
     let moved = folder.path().join("moved");
     symlink(&other.path, &moved).unwrap();
     std::fs::rename(&moved, &link).unwrap();
-    watch.lost();
-    watch.opened();
+    lost(&watch);
+    opened(&watch);
     other.line.write_all(b"B\r").unwrap();
-    assert_eq!(watch.bytes_until_idle(), b"B\r");
+    assert_eq!(bytes_until_idle(&watch), b"B\r");
     drop(watch);
     drop(silent);
 }
@@ -170,7 +136,7 @@ fn a_link_that_is_moved_to_another_device_is_followed_though_the_old_one_is_sile
 fn a_missing_port_is_told_once_and_opened_when_it_comes() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("scanner");
-    let watch = Watch::start(&link);
+    let watch = started(&link);
     let PortEvent::Unopenable { reason } = watch.next() else {
         panic!("it is not there")
     };
@@ -180,7 +146,7 @@ fn a_missing_port_is_told_once_and_opened_when_it_comes() {
     assert!(silence.is_err(), "{silence:?}");
     let device = device();
     symlink(&device.path, &link).unwrap();
-    watch.opened();
+    opened(&watch);
     drop(watch);
 }
 
@@ -189,7 +155,7 @@ fn a_path_that_is_no_serial_device_is_told_and_never_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a-file");
     std::fs::write(&path, b"4006381333931\r").unwrap();
-    let watch = Watch::start(&path);
+    let watch = started(&path);
     let event = watch.next();
     assert!(matches!(event, PortEvent::Unopenable { .. }), "{event:?}");
 }
@@ -197,8 +163,8 @@ fn a_path_that_is_no_serial_device_is_told_and_never_opened() {
 #[test]
 fn an_event_shows_the_number_of_bytes_alone() {
     let mut device = device();
-    let watch = Watch::start(&device.path);
-    watch.opened();
+    let watch = started(&device.path);
+    opened(&watch);
     device.line.write_all(b"1111").unwrap();
     let shown = format!("{:?}", watch.next());
     assert!(
@@ -268,17 +234,17 @@ fn what_the_callback_answers_is_written_to_the_device() {
 #[test]
 fn a_port_has_one_reader_and_a_second_one_is_told_that_it_is_busy() {
     let mut device = device();
-    let first = Watch::start(&device.path);
-    first.opened();
-    let second = Watch::start(&device.path);
+    let first = started(&device.path);
+    opened(&first);
+    let second = started(&device.path);
     let event = second.next();
     let PortEvent::Unopenable { reason } = &event else {
         panic!("{event:?}")
     };
     assert!(reason.contains("cannot open"), "{reason}");
     device.line.write_all(b"4006381333931\r").unwrap();
-    assert_eq!(first.bytes_until_idle(), b"4006381333931\r");
+    assert_eq!(bytes_until_idle(&first), b"4006381333931\r");
     drop(first);
-    second.opened();
+    opened(&second);
     drop(second);
 }

@@ -16,25 +16,17 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::port::{self, IDLE_GAP_MAX, PortEvent, Silence};
+use super::port::{self, PortEvent};
 
 /// Watches a keyboard until `stop` is set or `on_event` breaks; both are noticed within `idle_gap`,
-/// which is cut at [`IDLE_GAP_MAX`].
+/// which is cut at [`IDLE_GAP_MAX`](super::port::IDLE_GAP_MAX).
 pub fn watch(
     path: &Path,
     idle_gap: Duration,
     stop: &AtomicBool,
-    mut on_event: impl FnMut(PortEvent) -> ControlFlow<()>,
+    on_event: impl FnMut(PortEvent) -> ControlFlow<()>,
 ) {
-    let idle_gap = idle_gap.min(IDLE_GAP_MAX);
-    port::converse(
-        path,
-        idle_gap,
-        Silence::ToldOnce,
-        stop,
-        || open(path, idle_gap),
-        |event, _answer| on_event(event),
-    );
+    port::watch(path, idle_gap, stop, open, on_event);
 }
 
 #[cfg(target_os = "linux")]

@@ -92,6 +92,25 @@ pub(super) fn converse<P: Read + Write>(
         converse_until_break(path, idle_gap, silence, stop, &open, &mut on_event);
 }
 
+/// The same for a port that is never answered; `open` is told the idle gap, cut at [`IDLE_GAP_MAX`].
+pub(super) fn watch<P: Read + Write>(
+    path: &Path,
+    idle_gap: Duration,
+    stop: &AtomicBool,
+    open: impl Fn(&Path, Duration) -> Result<P, String>,
+    mut on_event: impl FnMut(PortEvent) -> ControlFlow<()>,
+) {
+    let idle_gap = idle_gap.min(IDLE_GAP_MAX);
+    converse(
+        path,
+        idle_gap,
+        Silence::ToldOnce,
+        stop,
+        || open(path, idle_gap),
+        |event, _answer| on_event(event),
+    );
+}
+
 fn converse_until_break<P: Read + Write>(
     path: &Path,
     idle_gap: Duration,
