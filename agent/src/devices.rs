@@ -19,6 +19,7 @@ mod masking;
 mod nfc;
 mod scanner;
 mod status;
+mod stop;
 mod tap;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::devices::load_profile;
 use crate::identity::Identity;
 use crate::identity::renewal::Validity;
 use crate::platform;
-use crate::platform::ports::lasting_name;
+use crate::platform::ports::{lasting_name, ports};
 
 /// Below so much space the outbox may soon be refused.
 const DISK_FREE_BYTES_MIN: u64 = 200 * 1024 * 1024;
@@ -202,8 +202,9 @@ async fn examine_printers(report: &mut Report, config: &Config) {
 /// A port that is named by its number may be another's after a replug.
 fn examine_ports(report: &mut Report, config: &Config) {
     report.check("ports");
+    let found = ports();
     for (name, port) in config.device_ports() {
-        if let Some(lasting) = lasting_name(&port) {
+        if let Some(lasting) = lasting_name(&found, &port) {
             report.find(
                 "ports",
                 format!(

@@ -37,6 +37,7 @@ use tokio::time::sleep;
 
 use super::DeviceEvent;
 use super::status::{Clocks, Elapsed, Lamp, PortState};
+use super::stop::stopped;
 use crate::config::{JournalConfig, JournalFormat};
 pub use notes::{FileNotes, NotesError};
 pub use progress::Progress;
@@ -380,6 +381,6 @@ async fn blocking<T: Send + 'static>(
 async fn pause(duration: Duration, stop: &mut watch::Receiver<bool>) -> Result<(), Stopped> {
     tokio::select! {
         () = sleep(duration) => Ok(()),
-        _ = stop.wait_for(|stop| *stop) => Err(Stopped),
+        () = stopped(stop) => Err(Stopped),
     }
 }

@@ -1,15 +1,13 @@
 //! Contactless readers: from a card that is laid on one to what its number means.
 //!
 //! A PN532 on a serial line has a thread of its own; PC/SC readers are watched by the helper program
-//! `tillbind-pcsc`, see [`helper`]. A card goes the same way as a scan, once for each time that it
+//! `tillbind-pcsc`, see [`pcsc`]. A card goes the same way as a scan, once for each time that it
 //! is laid on. While the queue of events is full the reader waits.
 
-mod helper;
+mod pcsc;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use tillbind_firmware_bridge::nfc::Uid;
@@ -19,8 +17,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::DeviceEvent;
 use super::status::{Clocks, Elapsed, Lamp, PortState};
+use super::stop::serve_on_thread;
 use crate::config::{NfcConfig, NfcReader};
-use helper::Helper;
+use pcsc::PcscProgram;
 
 /// How long a read of a quiet port takes: so late a time-out of the reader is noticed at the most.
 const TICK: Duration = Duration::from_millis(50);
@@ -50,21 +49,26 @@ pub(super) fn start(
                 path: port.clone(),
                 baud: *baud,
             };
-            let reader = SerialReader {
+            let mut reader = SerialReader {
                 name,
                 machine: Pn532::default(),
                 skipped_told: 0,
                 events,
                 elapsed: Arc::clone(&clocks.elapsed),
-                lamp,
+                lamp: lamp.clone(),
             };
-            start_serial(port, reader, stop, alive);
+            let thread = format!("nfc {}", reader.name);
+            serve_on_thread((thread, "reader"), &lamp, stop, alive, move |ends| {
+                serial::ask(&port, TICK, ends, |event, answer| {
+                    reader.handle(event, answer)
+                });
+            });
         }
         NfcReader::Pcsc { part } => {
-            let helper = Helper::installed(part.as_deref());
+            let program = PcscProgram::installed(part.as_deref());
             let elapsed = Arc::clone(&clocks.elapsed);
             tokio::spawn(async move {
-                helper.watch(&name, &events, &lamp, &elapsed, stop).await;
+                program.watch(&name, &events, &lamp, &elapsed, stop).await;
                 drop(alive);
             });
         }
@@ -77,36 +81,6 @@ fn scanned(name: &str, uid: Uid, lamp: &Lamp) -> DeviceEvent {
     DeviceEvent::Scanned {
         device: name.to_owned(),
         code: uid.code(),
-    }
-}
-
-fn start_serial(
-    port: SerialConfig,
-    mut reader: SerialReader,
-    mut stop: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-) {
-    let ends = Arc::new(AtomicBool::new(false));
-    tokio::spawn({
-        let ends = Arc::clone(&ends);
-        async move {
-            // The agent's owner being gone is an end as well.
-            drop(stop.wait_for(|stop| *stop).await);
-            ends.store(true, Ordering::Relaxed);
-        }
-    });
-    let lamp = reader.lamp.clone();
-    let started = thread::Builder::new()
-        .name(format!("nfc {}", reader.name))
-        .spawn(move || {
-            serial::ask(&port, TICK, &ends, |event, answer| {
-                reader.handle(event, answer)
-            });
-            drop(alive);
-        });
-    if let Err(error) = started {
-        let reason = format!("the reader cannot start ({error}): free memory, restart the agent");
-        lamp.show(PortState::Unopenable { reason });
     }
 }
 

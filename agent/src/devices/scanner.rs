@@ -8,8 +8,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tillbind_firmware_bridge::code::CardRules;
@@ -22,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::DeviceEvent;
 use super::status::{Clocks, Elapsed, Lamp, PortState};
+use super::stop::serve_on_thread;
 use crate::config::ScannerConfig;
 
 /// Starts a scanner; `alive` is dropped when it has ended.
@@ -31,7 +31,7 @@ pub(super) fn start(
     events: mpsc::Sender<DeviceEvent>,
     lamp: Lamp,
     clocks: &Clocks,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     alive: mpsc::Sender<()>,
 ) {
     let mut scanner = Scanner {
@@ -54,25 +54,13 @@ pub(super) fn start(
         lamp: lamp.clone(),
     };
     let port = Port::of(config);
-    let ends = Arc::new(AtomicBool::new(false));
-    tokio::spawn({
-        let ends = Arc::clone(&ends);
-        async move {
-            // The agent's owner being gone is an end as well.
-            drop(stop.wait_for(|stop| *stop).await);
-            ends.store(true, Ordering::Relaxed);
-        }
-    });
-    let started = thread::Builder::new()
-        .name(format!("scan {}", config.name))
-        .spawn(move || {
-            port.serve(&ends, &mut scanner);
-            drop(alive);
-        });
-    if let Err(error) = started {
-        let reason = format!("the scanner cannot start ({error}): free memory, restart the agent");
-        lamp.show(PortState::Unopenable { reason });
-    }
+    serve_on_thread(
+        (format!("scan {}", config.name), "scanner"),
+        &lamp,
+        stop,
+        alive,
+        move |ends| port.serve(ends, &mut scanner),
+    );
 }
 
 /// Where a scanner's bytes come from.

@@ -46,6 +46,7 @@ use tokio::time::{sleep, timeout};
 
 use super::DeviceEvent;
 use super::status::{Lamp, PortState};
+use super::stop::stopped;
 use crate::config::{DialectSetting, FlowControl, PosSide, ReceiptTapConfig};
 use forward::{Ended, forward};
 pub(crate) use parser::load_profile;
@@ -362,14 +363,4 @@ fn reset(pos: TcpStream) {
     if let Err(error) = pos.set_zero_linger() {
         tracing::debug!(%error, "the POS gets a normal end in place of a reset");
     }
-}
-
-/// Says whether the agent ends, or its owner is gone.
-fn is_over(stop: &watch::Receiver<bool>) -> bool {
-    *stop.borrow() || stop.has_changed().is_err()
-}
-
-/// Waits until the agent ends; its owner being gone is an end as well.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    drop(stop.wait_for(|stop| *stop).await);
 }

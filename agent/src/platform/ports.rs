@@ -54,12 +54,8 @@ pub fn ports() -> Vec<FoundPort> {
     ports_below(Path::new("/"))
 }
 
-/// Returns the lasting name of a port that is named by its number, if it has one.
-pub fn lasting_name(named: &Path) -> Option<PathBuf> {
-    lasting_name_in(&ports(), named)
-}
-
-fn lasting_name_in(ports: &[FoundPort], named: &Path) -> Option<PathBuf> {
+/// Returns the lasting name of a port that is named by its number, if it is one of `ports` and has one.
+pub fn lasting_name(ports: &[FoundPort], named: &Path) -> Option<PathBuf> {
     let port = ports.iter().find(|port| port.device == named)?;
     port.stable.clone()
 }
@@ -220,11 +216,11 @@ mod tests {
         let ports = ports_below(&base);
         let link = base.join("dev/serial/by-id/usb-Honeywell_1900-if00");
         assert_eq!(
-            lasting_name_in(&ports, &base.join("dev/ttyACM0")),
+            lasting_name(&ports, &base.join("dev/ttyACM0")),
             Some(link.clone())
         );
-        assert_eq!(lasting_name_in(&ports, &link), None);
-        assert_eq!(lasting_name_in(&ports, &base.join("dev/ttyS0")), None);
+        assert_eq!(lasting_name(&ports, &link), None);
+        assert_eq!(lasting_name(&ports, &base.join("dev/ttyS0")), None);
     }
 
     #[test]

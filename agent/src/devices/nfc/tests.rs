@@ -3,6 +3,7 @@ use std::future::Future;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant as RealTime;
 
 use chrono::DateTime;
@@ -177,7 +178,7 @@ async fn watch_script(script: &str, count: usize) -> (Vec<DeviceEvent>, Vec<Stri
     let clocks = clocks();
     let lamp = Lamp::new("pcsc", DeviceKind::Nfc, "pcsc".to_owned(), clocks.wall);
     tokio::spawn(super::super::status::report(lamp.view(), sender.clone()));
-    let helper = Helper {
+    let helper = PcscProgram {
         program: PathBuf::from("/bin/sh"),
         arguments: vec!["-c".into(), script.into()],
     };
@@ -252,7 +253,7 @@ async fn a_helper_whose_library_is_missing_says_what_to_install_and_stops_nothin
             "install it beside the agent",
         ),
     ] {
-        let helper = Helper {
+        let helper = PcscProgram {
             program: PathBuf::from(program),
             arguments,
         };

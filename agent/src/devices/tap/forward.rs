@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::copy::CopySource;
 use super::printer::Link;
 use crate::devices::status::Lamp;
+use crate::devices::stop::stopped;
 
 /// Bytes taken from the POS at once; what lies here is all that a broken printer can swallow.
 pub(super) const PAPER_BYTES: usize = 16 << 10;
@@ -135,8 +136,7 @@ async fn pass_paper(
 }
 
 pub(super) async fn quiet_at_stop(stop: &mut watch::Receiver<bool>) {
-    // An error says that the agent's owner is gone, which is an end as well.
-    drop(stop.wait_for(|stop| *stop).await);
+    stopped(stop).await;
     sleep(QUIET_AT_STOP).await;
 }
 

@@ -19,12 +19,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::Tap;
 use super::copy::{self, CopySource};
 use super::forward::{PAPER_BYTES, pass_answers, quiet_at_stop};
 use super::local_port::LocalPort;
 use super::printer::{LineSettings, Link};
-use super::{Tap, is_over, stopped};
 use crate::devices::status::PortState;
+use crate::devices::stop::{is_over, stopped};
 
 /// The first pause before ports are opened again.
 const RETRY_MIN: Duration = Duration::from_millis(100);

@@ -24,11 +24,12 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::Tap;
 use super::copy;
 use super::forward::PAPER_BYTES;
 use super::printer::Link;
-use super::{Tap, is_over, stopped};
 use crate::devices::status::PortState;
+use crate::devices::stop::{is_over, stopped};
 
 /// Pause between two looks into the directory.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

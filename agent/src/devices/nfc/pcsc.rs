@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::super::DeviceEvent;
 use super::super::status::{Elapsed, Lamp, PortState};
+use super::super::stop::stopped;
 use super::scanned;
 
 /// The helper's name; it lies beside the agent, or where programs are looked for.
@@ -31,8 +32,8 @@ const READERS_MAX: usize = 16;
 /// What a shell or the loader says of a program that it cannot run, a library missing for one.
 const CANNOT_RUN: i32 = 127;
 
-/// How the helper is started.
-pub(super) struct Helper {
+/// The helper program and how it is started.
+pub(super) struct PcscProgram {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<OsString>,
 }
@@ -45,7 +46,7 @@ enum End {
     Died(String),
 }
 
-impl Helper {
+impl PcscProgram {
     /// Finds the installed helper, for readers whose name holds `part`.
     pub(super) fn installed(part: Option<&str>) -> Self {
         let beside = std::env::current_exe()
@@ -87,8 +88,7 @@ impl Helper {
                 pause = PAUSE_MIN;
             }
             tokio::select! {
-                // The agent's owner being gone is an end as well.
-                _stopped = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
                 () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(PAUSE_MAX);
@@ -121,7 +121,7 @@ async fn read(
     let mut bytes = [0; 1_024];
     loop {
         let count = tokio::select! {
-            _stopped = stop.wait_for(|stop| *stop) => return End::Stop,
+            () = stopped(stop) => return End::Stop,
             count = output.read(&mut bytes) => count.unwrap_or(0),
         };
         if count == 0 {
