@@ -142,20 +142,28 @@ impl Daemon {
             .with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Returns a value of `/proc/PID/status` in KiB, as `VmRSS`.
+    /// Returns a value of the process's memory in KiB, as [`memory_kib`].
     ///
     /// # Errors
     /// When the process is gone or the system has no such value.
     pub fn memory_kib(&self, field: &str) -> Result<u64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
-            .and_then(|rest| rest.trim().strip_suffix("kB"))
-            .and_then(|number| number.trim().parse().ok())
-            .with_context(|| format!("{path} has no {field}"))
+        memory_kib(self.pid(), field)
     }
+}
+
+/// Returns a value of `/proc/PID/status` in KiB, as `VmRSS`.
+///
+/// # Errors
+/// When the process is gone or the system has no such value.
+pub fn memory_kib(pid: u32, field: &str) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+        .and_then(|rest| rest.trim().strip_suffix("kB"))
+        .and_then(|number| number.trim().parse().ok())
+        .with_context(|| format!("{path} has no {field}"))
 }
 
 impl Drop for Daemon {

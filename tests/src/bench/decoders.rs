@@ -7,6 +7,7 @@
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -19,14 +20,14 @@ use tillbind_firmware_bridge::journal::ndjson::NdjsonSettings;
 use tillbind_firmware_bridge::journal::value::{AmountUnit, ValueRules};
 use tillbind_firmware_bridge::money::Currency;
 use tillbind_firmware_bridge::poslog::{PosLogItem, PosLogReader};
-use tillbind_firmware_bridge::receipt::{Dialect, Profile, Reading, ReceiptDecoder};
+use tillbind_firmware_bridge::receipt::{Dialect, Encoding, Profile, Reading, ReceiptDecoder};
 use tillbind_firmware_bridge::scanner::{LineConfig, LineFramer};
 
 use super::{Row, ratio};
 use crate::clock::{self, Stopwatch};
 use crate::environment;
 use crate::poslog;
-use crate::process::command;
+use crate::process::{command, memory_kib};
 use crate::receipt;
 use crate::sale::{CURRENCY, Sale, decimal};
 
@@ -142,8 +143,7 @@ impl Way {
 }
 
 fn print_jobs(bytes: &[u8]) -> Result<usize> {
-    let profile = shipped_profile()?;
-    let mut decoder = ReceiptDecoder::new(Dialect::Auto, profile.encoding());
+    let mut decoder = ReceiptDecoder::new(Dialect::Auto, Encoding::default());
     Ok(decoder.feed(bytes).len())
 }
 
@@ -159,10 +159,15 @@ fn printed_sales(bytes: &[u8]) -> Result<usize> {
     Ok(sales)
 }
 
-fn shipped_profile() -> Result<Profile> {
-    Ok(Profile::parse(&std::fs::read_to_string(
-        receipt::profile()?,
-    )?)?)
+/// Reads the profile once: the agent does so when it starts.
+fn shipped_profile() -> Result<&'static Profile> {
+    static PROFILE: OnceLock<Profile> = OnceLock::new();
+    if let Some(profile) = PROFILE.get() {
+        return Ok(profile);
+    }
+    let text = std::fs::read_to_string(receipt::profile()?)?;
+    let profile = Profile::parse(&text)?;
+    Ok(PROFILE.get_or_init(|| profile))
 }
 
 fn scanned_codes(bytes: &[u8]) -> Result<usize> {
@@ -336,28 +341,17 @@ fn gigabyte() -> Result<Row> {
 /// When something of it cannot be read.
 pub fn swallow(format: &str, out: &mut impl Write) -> Result<()> {
     ensure!(format == "poslog", "there is no {format} to swallow");
-    let before_kib = memory_kib("VmHWM")?;
+    let before_kib = memory_kib(std::process::id(), "VmHWM")?;
     let watch = Stopwatch::start();
     let sales = poslog_sales(BufReader::new(Endless::of(LONG_BYTES)?))?;
     let told = json!({
         "sales": sales,
         "seconds": watch.elapsed().as_secs_f64(),
         "before_kib": before_kib,
-        "peak_kib": memory_kib("VmHWM")?,
+        "peak_kib": memory_kib(std::process::id(), "VmHWM")?,
     });
     writeln!(out, "{told}")?;
     Ok(())
-}
-
-fn memory_kib(field: &str) -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    let number = line.and_then(|rest| rest.split_whitespace().next());
-    Ok(number
-        .with_context(|| format!("no {field} in the process's status"))?
-        .parse()?)
 }
 
 /// A file of so many bytes that nobody has to keep: its head, the same sales over and over, its end.

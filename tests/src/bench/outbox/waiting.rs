@@ -18,7 +18,7 @@ use super::{RECORD_BYTES, open, record, thousands};
 use crate::bench::Row;
 use crate::clock::Stopwatch;
 use crate::environment;
-use crate::process::command;
+use crate::process::{command, memory_kib};
 
 /// Backlogs that are measured, with the goals of memory.
 const BACKLOGS: [(u64, &str); 2] = [(100_000, "25 MB for the whole agent"), (1_000_000, "")];
@@ -187,13 +187,7 @@ impl Holder {
     }
 
     fn resident_bytes(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kib: f64 = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
-            .and_then(|number| number.trim().parse().ok())
-            .context("the system does not tell the holder's memory")?;
-        Ok(kib * 1024.0)
+        Ok(memory_kib(self.child.id(), "VmRSS")? as f64 * 1024.0)
     }
 
     fn end(mut self) -> Result<()> {
