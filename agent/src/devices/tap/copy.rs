@@ -17,6 +17,8 @@ struct Waiting {
     bytes: Vec<u8>,
     lost_bytes: u64,
     closed: bool,
+    /// The parser is gone and takes nothing more.
+    abandoned: bool,
 }
 
 #[derive(Debug, Default)]
@@ -69,13 +71,18 @@ impl CopySource {
         drop(waiting);
         self.0.changed.notify_one();
     }
-}
 
-impl CopySource {
     /// Waits until the parser has taken all that was put in, or is gone: for a sender that no till waits
     /// for.
     pub(super) async fn drained(&self) {
-        while !self.0.lock().bytes.is_empty() && Arc::strong_count(&self.0) > 1 {
+        loop {
+            {
+                let waiting = self.0.lock();
+                if waiting.bytes.is_empty() || waiting.abandoned {
+                    return;
+                }
+            }
+            // A notice given between the look and the wait is kept, so none is missed.
             self.0.taken.notified().await;
         }
     }
@@ -83,6 +90,7 @@ impl CopySource {
 
 impl Drop for CopySink {
     fn drop(&mut self) {
+        self.0.lock().abandoned = true;
         self.0.taken.notify_one();
     }
 }
@@ -151,6 +159,24 @@ mod tests {
         drop(source);
         assert_eq!(sink.take().await.unwrap().bytes, b"total 5.00");
         assert_eq!(sink.take().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_waits_is_woken_by_a_take_and_by_a_parser_that_is_gone() {
+        let (source, mut sink) = copy();
+        source.drained().await;
+        source.offer(b"x");
+        let taker = tokio::spawn(async move {
+            let taken = sink.take().await;
+            (taken, sink)
+        });
+        source.drained().await;
+        let (_, sink) = taker.await.unwrap();
+        source.offer(b"y");
+        tokio::join!(source.drained(), async move {
+            tokio::task::yield_now().await;
+            drop(sink);
+        });
     }
 
     #[tokio::test]
