@@ -110,6 +110,7 @@ impl Tap {
 
     /// Prints the jobs that are whole, until the printer does not take one.
     async fn print_whole(&self, dir: &Path, seen: &[(Job, u32)], stop: &mut watch::Receiver<bool>) {
+        let mut is_refused = false;
         for (job, looks) in seen {
             if is_over(stop) {
                 return;
@@ -136,18 +137,14 @@ impl Tap {
                     "the job {shown} is not printed, since it cannot be renamed ({error}): let the \
                      agent's user write into the spool"
                 ));
+                is_refused = true;
                 continue;
             }
-            match self.print_and_read(&printing, link).await {
-                Ok(()) => {}
-                Err(Trouble::File(what)) => self.lamp.note_error(what),
-                Err(Trouble::Printer(what)) => {
-                    if let Err(error) = tokio::fs::rename(&printing, &path).await {
-                        tracing::warn!(%error, "a job waits for the agent's next start");
-                    }
-                    return self.wait_for_printer(what, stop).await;
-                }
-            }
+            self.finish(&printing, Some(link), stop).await;
+        }
+        // The printer was asked for it, and must not be asked ten times a second.
+        if is_refused {
+            pause(RETRY, stop).await;
         }
     }
 
@@ -168,19 +165,26 @@ impl Tap {
             .await
             .unwrap_or_default()
         {
-            while !is_over(stop) {
-                let printed = match self.printer.connect().await {
-                    Ok(link) => self.print_and_read(&path, link).await,
-                    Err(error) => Err(Trouble::Printer(error.to_string())),
-                };
-                match printed {
-                    Ok(()) => break,
-                    Err(Trouble::File(what)) => {
-                        self.lamp.note_error(what);
-                        break;
-                    }
-                    Err(Trouble::Printer(what)) => self.wait_for_printer(what, stop).await,
-                }
+            self.finish(&path, None, stop).await;
+        }
+    }
+
+    /// Prints and reads a job that bears its prefix, again and again while the printer does not take all of
+    /// it. It keeps that name meanwhile: the POS may have made another of the former one.
+    async fn finish(&self, path: &Path, mut link: Option<Link>, stop: &mut watch::Receiver<bool>) {
+        while !is_over(stop) {
+            let connected = match link.take() {
+                Some(link) => Ok(link),
+                None => self.printer.connect().await,
+            };
+            let printed = match connected {
+                Ok(link) => self.print_and_read(path, link).await,
+                Err(error) => Err(Trouble::Printer(error.to_string())),
+            };
+            match printed {
+                Ok(()) => return,
+                Err(Trouble::File(what)) => return self.lamp.note_error(what),
+                Err(Trouble::Printer(what)) => self.wait_for_printer(what, stop).await,
             }
         }
     }

@@ -69,6 +69,26 @@ async fn a_printer_that_breaks_off_gets_the_whole_job_again() {
 }
 
 #[tokio::test]
+async fn a_job_of_the_same_name_does_not_replace_one_that_is_printed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("receipt.prn");
+    let job = vec![b'x'; 3_000_000];
+    fs::write(&path, &job).unwrap();
+    let (listener, target) = network_printer().await;
+    let _rig = tap(dir.path(), target).await;
+    let mut printer = accepted(&listener).await;
+    read_exact(&mut printer, 1_000).await;
+    fs::write(&path, "the next one").unwrap();
+    printer.set_zero_linger().unwrap();
+    drop(printer);
+    let mut printer = accepted(&listener).await;
+    assert_eq!(read_to_end(&mut printer).await.len(), job.len());
+    drop(printer);
+    let mut printer = accepted(&listener).await;
+    assert_eq!(read_to_end(&mut printer).await, b"the next one");
+}
+
+#[tokio::test]
 async fn what_was_printed_before_a_kill_is_read_and_not_printed_again() {
     let dir = tempfile::tempdir().unwrap();
     let printed = dir.path().join(".tillbind-printed-7-one.prn");
