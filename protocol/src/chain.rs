@@ -5,17 +5,13 @@
 //! same. Two histories that differ in one event differ in every link after it: a restored backup or
 //! a cloned disk cannot reuse a number unnoticed.
 
-use std::fmt;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Epoch, IdError, Seq};
+use crate::digest::{DIGEST_BYTES, digest_text};
+use crate::ids::{Epoch, Seq};
 
-/// Length of a link, in bytes. Sixteen keep an accidental match out of reach (2^-64 for a birthday
-/// among all events of a chain of stores) at half the bytes on the wire.
-pub const CHAIN_BYTES: usize = 16;
+/// Length of a link, in bytes.
+pub const CHAIN_BYTES: usize = DIGEST_BYTES;
 
 /// The chain's value after some event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,38 +60,7 @@ pub fn forked_epoch(epoch: Epoch, at: Seq) -> Epoch {
     Epoch(u64::from_le_bytes(name))
 }
 
-impl fmt::Display for ChainHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for ChainHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<ChainHash> for String {
-    fn from(hash: ChainHash) -> Self {
-        hash.to_string()
-    }
-}
-
-impl TryFrom<String> for ChainHash {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(&text)
-            .ok()
-            .and_then(|b| b.try_into().ok());
-        bytes.map(Self).ok_or(IdError {
-            what: "chain value",
-            text: text.chars().take(32).collect(),
-            why: "it needs 16 bytes in base64url",
-        })
-    }
-}
+digest_text!(ChainHash, "chain value");
 
 /// A place in an epoch together with the chain's value there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

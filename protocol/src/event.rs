@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claim::ClaimDigest;
 use crate::ids::{AccountRef, BindingId, CardNumber};
 
 mod transaction;
@@ -107,6 +108,8 @@ pub enum EventBody {
     Attribution(Attribution),
     /// A shopper asked to bind a card to an account.
     BindingRequested(BindingRequest),
+    /// A claim code was made for a sale, to be printed on its receipt.
+    ClaimOffered(ClaimOffered),
     /// A receipt was printed that no profile could read with its arithmetic holding.
     ReceiptUnparsed(ReceiptUnparsed),
     /// A journal file was set aside.
@@ -121,6 +124,7 @@ impl EventBody {
             Self::Transaction(_) => "transaction",
             Self::Attribution(_) => "attribution",
             Self::BindingRequested(_) => "binding_requested",
+            Self::ClaimOffered(_) => "claim_offered",
             Self::ReceiptUnparsed(_) => "receipt_unparsed",
             Self::FileRejected(_) => "file_rejected",
         }
@@ -208,6 +212,17 @@ pub struct BindingRequest {
     pub account: AccountRef,
     /// What speaks for it.
     pub evidence: Evidence,
+}
+
+/// A claim code that was made for a sale. It was recorded before the receipt's end was printed, so
+/// that no shopper holds a code that headquarters never hears of; whether the printer printed it is not
+/// known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimOffered {
+    /// The sale.
+    pub sale: SaleKey,
+    /// By what headquarters knows the code again. The code itself is on the receipt alone.
+    pub claim: ClaimDigest,
 }
 
 /// What speaks for a binding, strongest first.

@@ -14,8 +14,10 @@
 
 pub mod backoff;
 pub mod chain;
+pub mod claim;
 pub mod clock;
 pub mod dictionary;
+mod digest;
 pub mod enrol;
 pub mod event;
 pub mod exchange;

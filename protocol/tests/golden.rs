@@ -6,12 +6,13 @@
 
 use serde_json::value::RawValue;
 use tillbind_protocol::chain::Mark;
+use tillbind_protocol::claim::{CLAIM_RANDOM_BYTES, ClaimCode};
 use tillbind_protocol::dictionary::Dictionary;
 use tillbind_protocol::enrol::{EnrolResponse, Refusal};
 use tillbind_protocol::event::{
-    Attribution, BindingRequest, Event, EventBody, Evidence, FileRejected, ReceiptUnparsed,
-    RetailTransaction, SaleKey, Scan, ScanKind, Source, Stamp, TransactionItem, TransactionKind,
-    TransactionTender,
+    Attribution, BindingRequest, ClaimOffered, Event, EventBody, Evidence, FileRejected,
+    ReceiptUnparsed, RetailTransaction, SaleKey, Scan, ScanKind, Source, Stamp, TransactionItem,
+    TransactionKind, TransactionTender,
 };
 use tillbind_protocol::exchange::{
     Batch, DiskState, ExchangeRequest, ExchangeResponse, Express, Fork, GapNotice, Hello, Step,
@@ -315,8 +316,28 @@ fn golden<T: serde::Serialize + serde::de::DeserializeOwned>(file: &str, value: 
     );
 }
 
+/// Kinds that came after the first files were written.
+fn later_events() -> Vec<Event> {
+    let sale = SaleKey {
+        store: "S001".parse().unwrap(),
+        workstation: "1".parse().unwrap(),
+        business_day: "2026-11-22".parse().unwrap(),
+        sequence: "123".into(),
+    };
+    let claim = ClaimCode::new([7; CLAIM_RANDOM_BYTES]).digest();
+    vec![Event {
+        stamp: Stamp {
+            local_ms: 1_795_000_000_000,
+            offset_ms: -12,
+            uncertainty_ms: Some(7),
+        },
+        body: EventBody::ClaimOffered(ClaimOffered { sale, claim }),
+    }]
+}
+
 #[test]
 fn version_1_is_written_and_read_byte_for_byte() {
+    golden("records-later.v1.json", &later_events());
     golden("exchange-request.v1.json", &request());
     golden("exchange-response-ok.v1.json", &response(Verdict::Ok));
     golden(

@@ -77,6 +77,13 @@ fn masked(event: &Published) -> (&'static str, Value) {
                 "card": card.masked(),
             }),
         ),
+        Published::ClaimOffered { key } => (
+            "claim_offered",
+            json!({
+                "business_day": key.business_day,
+                "sequence": key.sequence,
+            }),
+        ),
         Published::Binding {
             card,
             account,

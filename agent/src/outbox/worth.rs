@@ -91,7 +91,9 @@ pub(super) fn card_of(record: &[u8]) -> Option<String> {
         EventBody::Transaction(sale) => sale.card,
         EventBody::Attribution(attribution) => Some(attribution.card),
         EventBody::BindingRequested(request) => Some(request.card),
-        EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_) => None,
+        EventBody::ClaimOffered(_) | EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_) => {
+            None
+        }
     };
     card.map(|card| card.expose().to_owned())
 }

@@ -157,6 +157,11 @@ pub enum Published {
         /// How far it is.
         state: BindingState,
     },
+    /// A claim code was made for a sale.
+    ClaimOffered {
+        /// The sale.
+        key: SaleKey,
+    },
     /// A receipt could not be read.
     Unparsed {
         /// The tap.
@@ -210,6 +215,9 @@ impl Published {
                 card: b.card.clone(),
                 account: b.account.clone(),
                 state: BindingState::Requested,
+            },
+            EventBody::ClaimOffered(c) => Self::ClaimOffered {
+                key: c.sale.clone(),
             },
             EventBody::ReceiptUnparsed(u) => Self::Unparsed {
                 tap: u.tap.clone(),

@@ -288,9 +288,10 @@ impl Learnt {
                 self.requested.push(request);
                 nonce.into_iter().chain([requested]).collect()
             }
-            EventBody::Scan(_) | EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_) => {
-                Vec::new()
-            }
+            EventBody::Scan(_)
+            | EventBody::ClaimOffered(_)
+            | EventBody::ReceiptUnparsed(_)
+            | EventBody::FileRejected(_) => Vec::new(),
         }
     }
 }

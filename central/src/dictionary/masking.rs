@@ -9,9 +9,10 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use tillbind_protocol::claim::ClaimDigest;
 use tillbind_protocol::event::{
-    Attribution, BindingRequest, Event, EventBody, Evidence, FileRejected, ReceiptUnparsed,
-    RetailTransaction, SaleKey, Scan, Stamp, TransactionItem, TransactionTender,
+    Attribution, BindingRequest, ClaimOffered, Event, EventBody, Evidence, FileRejected,
+    ReceiptUnparsed, RetailTransaction, SaleKey, Scan, Stamp, TransactionItem, TransactionTender,
 };
 use tillbind_protocol::ids::{AccountRef, BindingId, CardNumber, Seq, StoreId, WorkstationId};
 
@@ -77,6 +78,9 @@ fn words(body: &EventBody) -> Vec<&str> {
             a.card_kind.as_str(),
         ],
         EventBody::BindingRequested(b) => vec![b.card_kind.as_str(), b.account.platform()],
+        EventBody::ClaimOffered(c) => {
+            vec![c.sale.store.as_str(), c.sale.workstation.as_str()]
+        }
         EventBody::ReceiptUnparsed(u) => vec![u.tap.as_str()],
         EventBody::FileRejected(f) => vec![f.journal.as_str()],
     }
@@ -130,6 +134,7 @@ pub fn masked(event: &Event, words: &Vocabulary, dice: &mut Dice, now_ms: i64) -
         EventBody::Transaction(sale) => EventBody::Transaction(mask.sale(sale)?),
         EventBody::Attribution(a) => EventBody::Attribution(mask.attribution(a)?),
         EventBody::BindingRequested(b) => EventBody::BindingRequested(mask.binding(b)?),
+        EventBody::ClaimOffered(c) => EventBody::ClaimOffered(mask.claim(c)?),
         EventBody::ReceiptUnparsed(u) => EventBody::ReceiptUnparsed(mask.receipt(u)),
         EventBody::FileRejected(f) => EventBody::FileRejected(mask.file(f)),
     };
@@ -300,21 +305,35 @@ impl Mask<'_> {
             card,
             card_kind,
         } = attribution;
+        Some(Attribution {
+            sale: self.sale_key(sale)?,
+            card: self.card(card)?,
+            card_kind: self.word(card_kind),
+        })
+    }
+
+    fn claim(&mut self, offered: &ClaimOffered) -> Option<ClaimOffered> {
+        let ClaimOffered { sale, claim: _ } = offered;
+        let digest =
+            std::array::from_fn(|_| u8::try_from(self.dice.below(256)).unwrap_or_default());
+        Some(ClaimOffered {
+            sale: self.sale_key(sale)?,
+            claim: ClaimDigest(digest),
+        })
+    }
+
+    fn sale_key(&mut self, key: &SaleKey) -> Option<SaleKey> {
         let SaleKey {
             store,
             workstation,
             business_day: _,
             sequence,
-        } = sale;
-        Some(Attribution {
-            sale: SaleKey {
-                store: self.store(store)?,
-                workstation: self.workstation(workstation)?,
-                business_day: self.time.date_naive(),
-                sequence: self.shaped(sequence),
-            },
-            card: self.card(card)?,
-            card_kind: self.word(card_kind),
+        } = key;
+        Some(SaleKey {
+            store: self.store(store)?,
+            workstation: self.workstation(workstation)?,
+            business_day: self.time.date_naive(),
+            sequence: self.shaped(sequence),
         })
     }
 

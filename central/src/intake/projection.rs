@@ -141,7 +141,7 @@ impl<'i> Sorted<'i> {
         let fault = match (&item.reading.body, item.reading.stamp) {
             (Body::Poison { reason }, _) => Some(reason.clone()),
             (_, None) => Some("it has no stamp".to_owned()),
-            (Body::Kept | Body::Newer, Some(_)) => None,
+            (Body::Kept | Body::Newer | Body::ClaimOffered(_), Some(_)) => None,
             (Body::Scan(scan), Some(stamp)) => match &scan.card {
                 Some(card) => self.mention(card, scan.card_kind.as_deref(), stamp),
                 None => None,

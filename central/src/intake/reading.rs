@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tillbind_protocol::event::{
-    Attribution, BindingRequest, FileRejected, ReceiptUnparsed, RetailTransaction, Scan, Stamp,
+    Attribution, BindingRequest, ClaimOffered, FileRejected, ReceiptUnparsed, RetailTransaction,
+    Scan, Stamp,
 };
 
 use crate::plain_text::plain_text;
@@ -38,6 +39,8 @@ pub enum Body {
     Attribution(Attribution),
     /// A request to bind.
     BindingRequested(BindingRequest),
+    /// A claim code made for a sale.
+    ClaimOffered(ClaimOffered),
     /// Known, and nothing to be projected: kept for reading.
     Kept,
     /// Of a kind that this program does not know: kept until one that does projects it.
@@ -112,6 +115,7 @@ pub fn read(record: &str) -> Reading {
         "transaction" => parse(body, |t| Body::Transaction(Box::new(t))),
         "attribution" => parse(body, Body::Attribution),
         "binding_requested" => parse(body, Body::BindingRequested),
+        "claim_offered" => parse(body, Body::ClaimOffered),
         "receipt_unparsed" => parse(body, |_: ReceiptUnparsed| Body::Kept),
         "file_rejected" => parse(body, |_: FileRejected| Body::Kept),
         _ => Body::Newer,
@@ -144,6 +148,7 @@ fn plain_kind(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tillbind_protocol::claim::ClaimDigest;
     use tillbind_protocol::event::{Event, EventBody};
     use tillbind_protocol::ids::{BindingId, CardNumber};
 
@@ -184,6 +189,7 @@ mod tests {
         let sale = serde_json::json!({"store":"S1","workstation":"1","business_day":"2026-09-01",
             "sequence":"0007","type":"sale","currency":"CNY","total_minor":100,"source":"tap"});
         let sale: RetailTransaction = serde_json::from_value(sale).unwrap();
+        let sale_key = sale.key();
         vec![
             EventBody::Scan(Scan {
                 kind: tillbind_protocol::event::ScanKind::Unknown,
@@ -202,6 +208,10 @@ mod tests {
             }),
             EventBody::Transaction(sale),
             EventBody::BindingRequested(request),
+            EventBody::ClaimOffered(ClaimOffered {
+                sale: sale_key,
+                claim: ClaimDigest([1; 16]),
+            }),
             EventBody::ReceiptUnparsed(ReceiptUnparsed {
                 tap: "t".into(),
                 reason: "r".into(),

@@ -42,6 +42,7 @@ impl<Z: TimeZone> Terminal<Z> {
             EventBody::Scan(_)
             | EventBody::Attribution(_)
             | EventBody::BindingRequested(_)
+            | EventBody::ClaimOffered(_)
             | EventBody::ReceiptUnparsed(_)
             | EventBody::FileRejected(_) => None,
         });

@@ -84,6 +84,15 @@ fn all_kinds() -> Vec<Event> {
                 code: "TB1:EVIDENCE".to_owned(),
             },
         })),
+        event(EventBody::ClaimOffered(ClaimOffered {
+            sale: SaleKey {
+                store: "s1".parse().unwrap(),
+                workstation: "w1".parse().unwrap(),
+                business_day: "2026-11-02".parse().unwrap(),
+                sequence: "Receipt-B8".to_owned(),
+            },
+            claim: ClaimDigest([b'z'; 16]),
+        })),
         event(EventBody::ReceiptUnparsed(ReceiptUnparsed {
             tap: "printer".to_owned(),
             reason: "no total of Zhang".to_owned(),
@@ -123,6 +132,8 @@ fn nothing_of_a_person_and_no_long_number_stays() {
             "Scanned",
             "Reason",
             "Receipt-A7",
+            "Receipt-B8",
+            "enp6enp6",
             "bindingname",
             "Total",
             "4711",

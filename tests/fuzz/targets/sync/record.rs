@@ -39,6 +39,7 @@ fuzz_target!(|data: &[u8]| {
                 (EventBody::BindingRequested(one), Body::BindingRequested(other)) => {
                     assert_eq!(one, other);
                 }
+                (EventBody::ClaimOffered(one), Body::ClaimOffered(other)) => assert_eq!(one, other),
                 (EventBody::ReceiptUnparsed(_) | EventBody::FileRejected(_), Body::Kept) => {}
                 (one, other) => panic!("{one:?} is {other:?} to central"),
             }
