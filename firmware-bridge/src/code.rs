@@ -349,12 +349,14 @@ fn of_digits(
     Err(UnknownReason::NotRecognised)
 }
 
-/// Says whether the scanner itself calls this an EAN, and its check digit agrees.
+/// Says whether the scanner itself calls this an EAN, and length and check digit agree.
 ///
 /// Then it is no payment number, though every tenth article that starts with 4 passes Luhn's test.
 fn is_read_as_ean(text: &str, symbology: Option<Symbology>) -> bool {
+    let article = without_add_on(text, symbology);
     symbology.is_some_and(Symbology::is_ean)
-        && ean::check_digit_holds(without_add_on(text, symbology))
+        && matches!(article.len(), 8 | 12 | 13)
+        && ean::check_digit_holds(article)
 }
 
 /// What GS1 has to say about a code.

@@ -165,6 +165,18 @@ fn a_number_that_is_two_things_is_settled_by_the_prefix_and_said() {
 }
 
 #[test]
+fn a_payment_number_of_no_eans_length_is_refused_though_the_scanner_calls_it_an_ean() {
+    let number = (0..10_000_000u64)
+        .map(|n| format!("40063819{n:07}"))
+        .find(|number| ean::check_digit_holds(number) && payment::is_card_number(number))
+        .unwrap();
+    assert_eq!(
+        scan(&format!("]E0{number}")),
+        Code::Payment(PaymentKind::Card)
+    );
+}
+
+#[test]
 fn an_article_that_passes_luhn_is_no_payment_when_the_scanner_calls_it_an_ean() {
     let article = (0..10_000_000u64)
         .map(|n| format!("400638{n:07}"))

@@ -5,6 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use tillbind_firmware_bridge::code::ean::is_ean_13;
 use tillbind_firmware_bridge::code::payment::{is_card_number, mask_payment_numbers};
 use tillbind_firmware_bridge::code::{CardRules, Code, UNKNOWN_TEXT_CHARS_MAX, classify};
 
@@ -24,7 +25,15 @@ fuzz_target!(|data: &[u8]| {
         }
         Code::Unknown { text, .. } => {
             assert!(text.chars().count() <= UNKNOWN_TEXT_CHARS_MAX);
-            assert!(!is_card_number(text) || rules.is_member_number(text));
+            // An article, as the scanner says, perhaps with an add-on of two or five digits.
+            let is_article = match data {
+                [b']', b'E', b'3', ..] => {
+                    matches!(text.len(), 15 | 18) && text.get(..13).is_some_and(is_ean_13)
+                }
+                [b']', b'E', ..] => is_ean_13(text),
+                _ => false,
+            };
+            assert!(!is_card_number(text) || rules.is_member_number(text) || is_article);
         }
         Code::MemberCode(_) | Code::ClaimCode(_) | Code::Payment(_) => {}
     }
