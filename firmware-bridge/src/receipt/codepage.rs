@@ -15,6 +15,7 @@ use encoding_rs::Encoding as Codec;
 
 use super::dialect::Language;
 
+mod encode;
 mod international;
 mod numbers;
 mod tables;

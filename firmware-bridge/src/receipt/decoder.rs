@@ -7,6 +7,7 @@
 
 use super::codepage::Encoding;
 use super::dialect::{Dialect, Language};
+use super::footer::{FoundCut, Printer};
 use super::item::Item;
 use super::job::{Job, JobEnd};
 use super::paper::Paper;
@@ -64,6 +65,43 @@ impl ReceiptDecoder {
         decoder.greet();
         decoder.doubt(0);
         decoder
+    }
+
+    /// Starts like [`ReceiptDecoder::new`] and notes what the printer is told and where it cuts.
+    pub(super) fn watched(dialect: Dialect, encoding: Encoding) -> Self {
+        let mut decoder = Self::new(dialect, encoding);
+        let printer = Printer::new(dialect.first_language(), encoding);
+        decoder.stream.watch(Box::new(printer));
+        decoder
+    }
+
+    /// Hands out the cuts that a watched decoder has met since.
+    pub(super) fn take_cuts(&mut self) -> Vec<FoundCut> {
+        let printer = self.stream.watched();
+        printer.map(Printer::take_found).unwrap_or_default()
+    }
+
+    /// Returns how many bytes were fed.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Returns how many bytes belong to no cut that is under way.
+    pub(super) fn settled(&self) -> u64 {
+        self.stream.settled()
+    }
+
+    /// Takes for a cut what is one if nothing follows.
+    pub(super) fn handle_pause(&mut self) {
+        let cut_before = self.stream.cut_at();
+        let paper = &mut self.paper;
+        self.stream.handle_pause(&mut |item| {
+            paper.print(item);
+        });
+        let cut_at = self.stream.cut_at();
+        if cut_at > cut_before {
+            self.doubt_behind_cut(cut_at);
+        }
     }
 
     /// Reads bytes and returns the jobs that they ended, most often none.
@@ -215,7 +253,11 @@ impl ReceiptDecoder {
         self.taken = kept.begins_at;
         kept.is_trusted = true;
         let other = self.stream.language().other();
+        let watched = self.stream.unwatch();
         self.stream = Stream::trusted(other, self.taken);
+        if let Some(printer) = watched {
+            self.stream.watch(Box::new(printer.turn(self.taken == 0)));
+        }
         self.greet();
         bytes
     }

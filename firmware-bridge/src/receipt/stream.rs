@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use super::codepage::Charset;
 use super::command::{Context, ESC, Effect, GS, KanjiChoice, PayloadKind, RS, Step};
 use super::dialect::Language;
+use super::footer::Printer;
 use super::item::Item;
 use super::symbol::Symbology;
 use super::{escpos, star};
@@ -26,6 +27,7 @@ mod macros;
 mod payload;
 mod resync;
 mod stored;
+mod watch;
 
 use macros::Macro;
 use payload::Payload;
@@ -69,6 +71,8 @@ pub struct Stream {
     cut_at: u64,
     /// Where the other dialect's first mark begins.
     foreign_at: Option<u64>,
+    /// What the printer is told, where a footer may be printed.
+    printer: Option<Box<Printer>>,
 }
 
 impl Stream {
@@ -92,6 +96,7 @@ impl Stream {
             taken: 0,
             cut_at: 0,
             foreign_at: None,
+            printer: None,
         }
     }
 
@@ -196,6 +201,7 @@ impl Stream {
             match self.read_command(true) {
                 Step::Done { effect, used } => self.take_command(effect, used, sink),
                 Step::More | Step::Payload { .. } => {
+                    self.note_unfinished(None);
                     sink(Item::Skipped(self.command.len() as u64));
                     self.command.clear();
                 }
@@ -204,6 +210,7 @@ impl Stream {
         }
         // What was read again may have opened a payload of its own; it is not read a third time.
         if let Some(payload) = self.payload.take() {
+            self.note_unfinished(Some(payload.remaining));
             sink(Item::Skipped(payload.swallowed));
         }
         self.flush_text(sink);
@@ -245,6 +252,9 @@ impl Stream {
         if !self.addressed {
             return;
         }
+        if let Some(printer) = &mut self.printer {
+            printer.take_text(run);
+        }
         let mut rest = run;
         while !rest.is_empty() {
             let room = TEXT_RUN_BYTES - self.text.len();
@@ -274,6 +284,9 @@ impl Stream {
             Step::More => {}
             Step::Done { effect, used } => self.take_command(effect, used, sink),
             Step::Payload { kind, length, .. } => {
+                if let Some(printer) = &mut self.printer {
+                    printer.begin_payload(&self.command);
+                }
                 self.command.clear();
                 self.flush_text(sink);
                 self.payload = Some(Payload::new(kind, length));
@@ -287,6 +300,7 @@ impl Stream {
         for &byte in self.command[used..].iter().rev() {
             self.replay.push_front(byte);
         }
+        self.note_command(&effect, used);
         let is_own = matches!(
             (self.language, self.command.as_slice()),
             (Language::EscPos, [GS, ..]) | (Language::Star, [ESC, GS | RS, ..])
@@ -375,6 +389,7 @@ impl Stream {
             return;
         };
         let behind = std::mem::take(&mut self.replay);
+        self.note_run(true);
         for byte in bytes {
             self.take_byte(byte, sink);
             while let Some(again) = self.replay.pop_front() {
@@ -382,6 +397,7 @@ impl Stream {
             }
         }
         self.macros.end_run();
+        self.note_run(false);
         self.replay = behind;
     }
 
@@ -393,9 +409,10 @@ impl Stream {
         if payload.remaining > 0 {
             return;
         }
-        let Some(payload) = self.payload.take() else {
+        let Some(mut payload) = self.payload.take() else {
             return;
         };
+        self.note_payload(&mut payload);
         match payload.kind {
             PayloadKind::Part(Some(ref next)) => self.command.extend_from_slice(next),
             PayloadKind::Code2d => self.take_symbol(&payload.head, sink),
@@ -432,6 +449,7 @@ impl Stream {
         } else {
             payload.announce_image(sink);
         }
+        self.note_unfinished(Some(payload.remaining));
         let tail = payload.tail.make_contiguous();
         let found = resync::clean_start(self.language, tail);
         let recovered = found.map_or(0, |start| tail.len() - start);

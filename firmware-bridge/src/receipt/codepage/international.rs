@@ -53,6 +53,14 @@ pub(super) fn replace(set: &str, character: char) -> char {
         .unwrap_or(character)
 }
 
+/// Returns the character of ASCII that prints `character` under a set; itself where none does.
+pub(super) fn replaced_by(set: &str, character: char) -> char {
+    let place = set.chars().position(|c| c == character);
+    place
+        .and_then(|place| PLACES.chars().nth(place))
+        .unwrap_or(character)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,6 +41,11 @@ impl Macro {
         };
     }
 
+    /// Returns whether a macro is being defined.
+    pub(super) fn is_recording(&self) -> bool {
+        self.recording.is_some()
+    }
+
     /// Returns what running the macro so often sends, unless it is empty, being defined or running.
     pub(super) fn begin_run(&mut self, times: u8) -> Option<Vec<u8>> {
         if self.is_running || self.recording.is_some() || self.body.is_empty() {
