@@ -247,6 +247,24 @@ pub struct ReceiptTapConfig {
     pub profile: Option<PathBuf>,
     /// Where receipts are written down for `tillbind receipts`; nowhere without one.
     pub capture_dir: Option<PathBuf>,
+    /// What is printed before the cut of a sale that may be claimed; nothing without one.
+    pub footer: Option<FooterConfig>,
+}
+
+/// A claim code at the end of receipts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FooterConfig {
+    /// Lines of text, with [`FooterConfig::CODE`] where the code goes.
+    pub text: String,
+    /// What the QR code holds, likewise; without one the code by itself.
+    pub link: Option<String>,
+    /// How long a cut may wait.
+    pub hold: Duration,
+}
+
+impl FooterConfig {
+    /// Stands for the claim code.
+    pub const CODE: &str = "{code}";
 }
 
 /// Where a POS prints to that thinks it prints to its printer.

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use tillbind_firmware_bridge::code::{CardRules, Code};
 use tillbind_firmware_bridge::receipt::{Job, NotASale};
 use tillbind_firmware_bridge::sale::Sale;
+use tillbind_protocol::claim::ClaimCode;
 use tillbind_protocol::event::Source;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -54,6 +55,10 @@ pub enum ReceiptReading {
     },
 }
 
+/// Where a claim code goes that is durable at the terminal and may be printed. Dropped, the receipt is
+/// cut without one.
+pub type ClaimReply = oneshot::Sender<ClaimCode>;
+
 /// What devices tell the owner of the agent's state.
 #[derive(Debug)]
 pub enum DeviceEvent {
@@ -72,6 +77,8 @@ pub enum DeviceEvent {
         job: Job,
         /// What it is.
         reading: ReceiptReading,
+        /// Waits, with the cut, for the claim code that goes on its footer.
+        claim: Option<ClaimReply>,
     },
     /// Bytes were printed and not read, since reading fell behind.
     ReceiptsDropped {

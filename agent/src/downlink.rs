@@ -122,6 +122,21 @@ pub fn card_entry(
         .transpose()?)
 }
 
+/// Returns whether a card has a member, as far as the replica knows; a complete one knows each card
+/// that headquarters has. Blocks for microseconds.
+pub fn has_member(replica: &Replica, card: &CardNumber, is_complete: bool) -> Option<bool> {
+    match card_entry(replica, card) {
+        Ok(Some(CardEntry {
+            card: Some(card), ..
+        })) => Some(card.member.is_some()),
+        Ok(Some(CardEntry { card: None, .. }) | None) => is_complete.then_some(false),
+        Err(error) => {
+            tracing::warn!(%error, "whether a card has a member cannot be read");
+            None
+        }
+    }
+}
+
 /// Returns what the replica holds of a member. Blocks for microseconds.
 ///
 /// # Errors

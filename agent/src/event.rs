@@ -6,14 +6,14 @@ use tillbind_firmware_bridge::code::{CardError, Symbology};
 use tillbind_firmware_bridge::sale::{Imbalance, Sale};
 use tillbind_protocol::chain::Mark;
 use tillbind_protocol::clock::Sample;
-use tillbind_protocol::event::{BindingRequest, RecordError, ScanKind};
+use tillbind_protocol::event::{BindingRequest, RecordError, SaleKey, ScanKind};
 use tillbind_protocol::ids::{AccountRef, CardNumber, Epoch, Seq};
 use tillbind_protocol::member_code::KeySet;
 use tillbind_protocol::replica::BindingVerdict;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::devices::DeviceEvent;
+use crate::devices::{ClaimReply, DeviceEvent};
 use crate::outbox::AppendError;
 use crate::till::BasketView;
 use crate::till::conversion::{ConversionError, Names};
@@ -36,6 +36,17 @@ pub enum Event {
     Keys(KeySet),
     /// Central's clock was seen.
     Clock(Sample),
+    /// The replica was asked about the card of a sale whose receipt may bear a claim code.
+    Holder {
+        /// The sale.
+        sale: SaleKey,
+        /// Its card.
+        card: CardNumber,
+        /// Whether the card has a member; nothing when the replica cannot tell.
+        has_member: Option<bool>,
+        /// Waits for the code.
+        claim: ClaimReply,
+    },
     /// Verdicts on bindings are durable in the replica.
     Verdicts(Vec<BindingVerdict>),
     /// The outbox began a new epoch.
@@ -157,6 +168,8 @@ pub struct Counts {
     pub rejected: u64,
     /// Bindings requested.
     pub bindings: u64,
+    /// Claim codes recorded.
+    pub claims: u64,
     /// Events that the disk refused.
     pub refused: u64,
 }

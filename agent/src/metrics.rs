@@ -181,6 +181,12 @@ fn write(out: &mut String, status: &StatusView, stats: &Stats) -> fmt::Result {
     )?;
     counter(
         out,
+        "tillbind_claims_total",
+        "Claim codes recorded for receipts",
+        counts.claims,
+    )?;
+    counter(
+        out,
         "tillbind_refused_total",
         "Events not recorded",
         counts.refused,

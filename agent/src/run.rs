@@ -21,21 +21,23 @@ use chrono::Local;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tillbind_firmware_bridge::code::{CardRules, CardRulesError};
-use tillbind_protocol::chain::Mark;
 use tokio::sync::{broadcast, mpsc, watch};
+use zeroize::Zeroizing;
 
 use crate::api::{self, ApiError, Served};
 use crate::clock;
 use crate::config::Config;
 use crate::devices::{Clocks, Devices, FileNotes};
-use crate::event::{Event, Ticket};
+use crate::downlink;
+use crate::event::Event;
 use crate::identity::enrolment::Machine;
 use crate::identity::{Identity, IdentityError};
 use crate::members::{MembersError, Replica};
-use crate::outbox::{AppendError, OpenError, Outbox, OutboxConfig};
+use crate::outbox::{OpenError, Outbox, OutboxConfig};
 use crate::platform;
-use crate::till::Till;
+use crate::till::claims::CLAIM_KEY_BYTES;
 use crate::till::conversion::Names;
+use crate::till::{ClaimKey, Till};
 use crate::uplink::LineStatus;
 use crate::vault::{Random, Vault, VaultError};
 use effect::{Effect, Published};
@@ -141,12 +143,14 @@ pub async fn run(
         replica,
         learnt,
         identity,
+        claim_secret,
     } = opened;
     let notes = NoteWriter::start(replica.clone())?;
     let keys_version = learnt.codes.keys_version();
     let start = Start {
         till: Till::new(config.till, learnt.sales),
         codes: learnt.codes,
+        claims: ClaimKey::new(claim_secret),
         requested: learnt.requested,
         clock: learnt.clock,
         boot: platform::boot(),
@@ -179,6 +183,14 @@ pub async fn run(
         stopping.clone(),
     )
     .await?;
+    let mut shell = Shell {
+        outbox: outbox.clone(),
+        replica: replica.clone(),
+        line: line.subscribe(),
+        notes,
+        published: published.clone(),
+        in_flight: FuturesUnordered::new(),
+    };
     let supervisor = tokio::spawn(supervisor::supervise(
         supervisor::Supervised {
             config: config.clone(),
@@ -196,19 +208,13 @@ pub async fn run(
     report(platform::notify_ready("waiting for scans and sales"));
     tracing::info!(api = %api.address, "ready");
 
-    let mut shell = Shell {
-        outbox: outbox.clone(),
-        notes,
-        published,
-        in_flight: FuturesUnordered::new(),
-    };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let room = shell.in_flight.len() < IN_FLIGHT_MAX;
         let event = tokio::select! {
             () = &mut stop => break,
-            Some((ticket, result)) = shell.in_flight.next() => Event::Durable(ticket, result),
+            Some(event) = shell.in_flight.next() => event,
             Some(event) = from_calls.recv(), if room => event,
             Some(event) = from_devices.recv(), if room => Event::Device(event),
             _ = tick.tick() => {
@@ -235,7 +241,7 @@ pub async fn run(
                     devices_ended = true;
                     continue;
                 }
-                Some((ticket, result)) = shell.in_flight.next() => Event::Durable(ticket, result),
+                Some(event) = shell.in_flight.next() => event,
                 Some(event) = from_calls.recv() => event,
                 Some(event) = from_devices.recv() => Event::Device(event),
             };
@@ -263,10 +269,13 @@ pub async fn run(
     Ok(())
 }
 
-type InFlight = Pin<Box<dyn Future<Output = (Ticket, Result<Mark, AppendError>)> + Send>>;
+/// What the owner of the state asked for and is told of when it is done.
+type InFlight = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 struct Shell {
     outbox: Outbox,
+    replica: Replica,
+    line: watch::Receiver<LineStatus>,
     notes: NoteWriter,
     published: broadcast::Sender<Published>,
     in_flight: FuturesUnordered<InFlight>,
@@ -278,8 +287,23 @@ impl Shell {
             match effect {
                 Effect::Append(ticket, records) => {
                     let appended = self.outbox.append_all(records);
-                    self.in_flight
-                        .push(Box::pin(async move { (ticket, appended.await) }));
+                    let durable = async move { Event::Durable(ticket, appended.await) };
+                    self.in_flight.push(Box::pin(durable));
+                }
+                Effect::FindHolder { sale, card, claim } => {
+                    let replica = self.replica.clone();
+                    let is_complete = self.line.borrow().replica_complete;
+                    self.in_flight.push(Box::pin(async move {
+                        let asked = card.clone();
+                        let look = move || downlink::has_member(&replica, &asked, is_complete);
+                        let has_member = tokio::task::spawn_blocking(look).await.unwrap_or(None);
+                        Event::Holder {
+                            sale,
+                            card,
+                            has_member,
+                            claim,
+                        }
+                    }));
                 }
                 Effect::Note(note) => self.notes.keep(note).await,
                 Effect::Answer(answer) => answer.deliver(),
@@ -297,6 +321,7 @@ struct Stores {
     replica: Replica,
     learnt: notes::Learnt,
     identity: Option<Identity>,
+    claim_secret: Zeroizing<[u8; CLAIM_KEY_BYTES]>,
 }
 
 /// Opens the stores; on a full disk it waits for room, since the taps print meanwhile.
@@ -361,6 +386,7 @@ async fn open_stores(
             replica,
             learnt,
             identity,
+            claim_secret: vault.claim_secret(),
         })
     };
     tokio::task::spawn_blocking(open)

@@ -20,11 +20,14 @@
 //!    A card that went to the sale just ended (rule 3) still stands beside a code for
 //!    `card_after_sale`, unless a sign of the next basket came first.
 //! 9. A basket ends with its sale. What follows belongs to the next, save for rule 3.
+//! 10. A sale that was paid for real and has no card, or a card without a member, may bear a claim code
+//!     on its receipt. Each sale has one code, however often its receipt is printed.
 //!
 //! Nothing here reads a clock: `now` is the caller's time since the machine started, sleep
 //! included, so that what was at hand before a night's sleep is not at hand after it.
 
 pub mod basket;
+pub mod claims;
 pub mod conversion;
 pub mod known_sales;
 pub mod member_codes;
@@ -34,6 +37,7 @@ use tillbind_protocol::event::{Attribution, RetailTransaction, SaleKey};
 use tillbind_protocol::ids::{Epoch, Seq};
 
 pub use basket::{Basket, BasketView, MemberCard};
+pub use claims::{ClaimKey, is_claimable};
 pub use known_sales::{KnownSale, KnownSales, Seen};
 pub use member_codes::{Binding, MemberCodes, VerifiedCode};
 

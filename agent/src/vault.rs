@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tillbind_protocol::ids::CardNumber;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub(crate) use seal::SEAL_PRINT_BYTES;
 pub use seal::{OpenSealedError, SEAL_OVERHEAD_BYTES, Seal};
@@ -66,6 +66,7 @@ impl Purpose {
 }
 
 const CARD_INDEX_CONTEXT: &str = "tillbind 2026 vault card index v1";
+const CLAIM_CONTEXT: &str = "tillbind 2026 vault claim codes v1";
 /// Length of the key's fingerprint, in bytes.
 const ID_BYTES: usize = 8;
 const ID_CONTEXT: &str = "tillbind 2026 vault fingerprint v1";
@@ -188,6 +189,11 @@ impl Vault {
         let seal = Seal::new(&key, Arc::clone(&self.random));
         key.zeroize();
         seal
+    }
+
+    /// Returns the secret that the terminal's claim codes follow from.
+    pub fn claim_secret(&self) -> Zeroizing<[u8; KEY_BYTES]> {
+        Zeroizing::new(blake3::derive_key(CLAIM_CONTEXT, &self.master.0))
     }
 
     /// Returns the keyed hash by which a card is looked up on the disk.

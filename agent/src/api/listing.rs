@@ -195,6 +195,7 @@ pub(super) async fn status(served: &Served) -> Result<StatusView, Fault> {
             unparsed: state.counts.unparsed,
             rejected: state.counts.rejected,
             bindings: state.counts.bindings,
+            claims: state.counts.claims,
             bindings_requested: state.bindings_requested as u64,
             refused: state.counts.refused,
         },
@@ -258,5 +259,7 @@ fn device(status: DeviceStatus) -> DeviceView {
         bytes: status.counts.bytes,
         skipped_bytes: status.counts.skipped_bytes,
         dropped_bytes: status.counts.dropped_bytes,
+        footers: status.counts.footers,
+        footers_late: status.counts.footers_late,
     }
 }

@@ -365,6 +365,10 @@ pub struct DeviceView {
     pub skipped_bytes: u64,
     /// Bytes printed and not read.
     pub dropped_bytes: u64,
+    /// Footers printed before a cut.
+    pub footers: u64,
+    /// Cuts that waited for a footer in vain.
+    pub footers_late: u64,
 }
 
 /// Headquarters' clock as it is known here.
@@ -402,6 +406,8 @@ pub struct CountsView {
     pub rejected: u64,
     /// Bindings requested.
     pub bindings: u64,
+    /// Claim codes recorded for receipts.
+    pub claims: u64,
     /// Bindings requested and not decided.
     pub bindings_requested: u64,
     /// Events that the disk refused.

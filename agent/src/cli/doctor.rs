@@ -288,6 +288,14 @@ fn examine_status(report: &mut Report, status: &Value) {
             );
             report.warnings.push(("devices", text));
         }
+        if let Some(late @ 1..) = device.get("footers_late").and_then(Value::as_u64) {
+            let name = device.get("name").and_then(Value::as_str).unwrap_or("?");
+            let text = format!(
+                "{name}: {late} receipts were cut without their footer, since it was not ready in \
+                 time: the disk or the profile is slow; raise footer_hold_ms"
+            );
+            report.warnings.push(("devices", text));
+        }
         if let Some(fault) = device.get("fault").and_then(Value::as_str) {
             let name = device.get("name").and_then(Value::as_str).unwrap_or("?");
             report.find(

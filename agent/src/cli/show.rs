@@ -158,6 +158,10 @@ pub(super) fn devices(devices: &Value) -> Vec<String> {
                 0 => None,
                 files => Some(format!("{files} files set aside")),
             };
+            let footers = match (number(device, "/footers"), number(device, "/footers_late")) {
+                (0, 0) => None,
+                (printed, late) => Some(format!("{printed} claim codes printed, {late} too late")),
+            };
             // A fault that is over still tells why a sale is missing.
             let fault = ["/fault", "/last_error"].into_iter().find_map(|path| {
                 device
@@ -165,7 +169,7 @@ pub(super) fn devices(devices: &Value) -> Vec<String> {
                     .and_then(Value::as_str)
                     .map(str::to_owned)
             });
-            let below = rejected.into_iter().chain(fault);
+            let below = rejected.into_iter().chain(footers).chain(fault);
             std::iter::once(line).chain(below.map(|said| format!("          {said}")))
         })
         .collect()

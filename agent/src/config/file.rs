@@ -115,6 +115,9 @@ pub(super) struct ReceiptTap {
     pub(super) dialect: Option<String>,
     pub(super) profile: Option<String>,
     pub(super) capture_dir: Option<String>,
+    pub(super) footer: Option<String>,
+    pub(super) footer_link: Option<String>,
+    pub(super) footer_hold_ms: Option<i64>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

@@ -3,6 +3,7 @@
 mod journal;
 mod nfc;
 mod scanner;
+mod tap;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -16,9 +17,8 @@ use tillbind_protocol::exchange::{BATCH_EVENTS_MAX, WAIT_MS_MAX};
 
 use super::place::{Fault, Places};
 use super::{
-    ApiConfig, CardsConfig, Config, DEVICES_MAX, DialectSetting, FlowControl, OutboxSettings,
-    PosConfig, PosSide, PrinterTarget, ReceiptTapConfig, StoreConfig, TillConfig, UplinkSettings,
-    file,
+    ApiConfig, CardsConfig, Config, DEVICES_MAX, OutboxSettings, PosConfig, StoreConfig,
+    TillConfig, UplinkSettings, file,
 };
 
 /// Longest name of a device, in bytes: it stands in every event of that device.
@@ -229,106 +229,6 @@ impl Reader<'_, '_> {
                 base: Duration::from_millis(base),
                 cap: Duration::from_millis(cap),
             },
-        }
-    }
-
-    fn receipt_tap(&mut self, n: usize, tap: file::ReceiptTap) -> Option<ReceiptTapConfig> {
-        let at = |name| At("receipt_tap", Some(n), name);
-        let name = self.device_name(tap.name, at("name"));
-        let pos = self.pos_side(tap.listen, tap.spool_dir, &at);
-        let printer = self
-            .needed(
-                tap.printer,
-                at("printer"),
-                "the printer's address, its device, or \"none\"",
-            )
-            .and_then(|text| self.printer(text, at("printer")));
-        let flow_control = self.choice(
-            tap.flow_control,
-            at("flow_control"),
-            Some("none"),
-            &[
-                ("none", FlowControl::None),
-                ("rts-cts", FlowControl::RtsCts),
-            ],
-        );
-        let dialect = self.choice(
-            tap.dialect,
-            at("dialect"),
-            Some("auto"),
-            &[
-                ("auto", DialectSetting::Auto),
-                ("escpos", DialectSetting::Escpos),
-                ("star", DialectSetting::Star),
-            ],
-        );
-        // Whether it can be read is not asked here: a tap without its profile prints all the same.
-        let profile = tap.profile.map(PathBuf::from);
-        if let Some(dir) = tap.capture_dir.as_ref().filter(|dir| !dir.starts_with('/')) {
-            let message = format!("capture_dir {dir:?} cannot be used: write a whole path");
-            self.fault(at("capture_dir"), message);
-        }
-        let capture_dir = tap.capture_dir.map(PathBuf::from);
-        Some(ReceiptTapConfig {
-            name: name?,
-            pos: pos?,
-            printer: printer?,
-            flow_control: flow_control?,
-            dialect: dialect?,
-            profile,
-            capture_dir,
-        })
-    }
-
-    fn pos_side(
-        &mut self,
-        listen: Option<String>,
-        spool_dir: Option<String>,
-        at: &dyn Fn(&'static str) -> At,
-    ) -> Option<PosSide> {
-        if let Some(dir) = spool_dir {
-            if listen.is_some() {
-                let message = "a tap has either \"listen\" or \"spool_dir\": make two taps of it";
-                self.fault(at("spool_dir"), message.to_owned());
-                return None;
-            }
-            if !dir.starts_with('/') {
-                let message = format!("spool_dir {dir:?} cannot be used: write a whole path");
-                self.fault(at("spool_dir"), message);
-                return None;
-            }
-            return Some(PosSide::Spool(PathBuf::from(dir)));
-        }
-        let what = "the address that the POS prints to, or the serial port that leads to it";
-        let text = self.needed(listen, at("listen"), what)?;
-        if text.starts_with('/') {
-            return Some(PosSide::Port(PathBuf::from(text)));
-        }
-        self.address(&text, at("listen")).map(PosSide::Network)
-    }
-
-    fn printer(&mut self, text: String, at: At) -> Option<PrinterTarget> {
-        if text == "none" {
-            return Some(PrinterTarget::Virtual);
-        }
-        if text.starts_with('/') {
-            return Some(PrinterTarget::Device(PathBuf::from(text)));
-        }
-        let port = text
-            .rsplit_once(':')
-            .map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
-        match port {
-            Some((false, Ok(1..))) => Some(PrinterTarget::Tcp(text)),
-            Some(_) | None => {
-                self.fault(
-                    at,
-                    format!(
-                        "printer {text:?} cannot be used: write HOST:PORT as in \
-                         \"192.168.1.50:9100\", a device as in \"/dev/usb/lp0\", or \"none\""
-                    ),
-                );
-                None
-            }
         }
     }
 

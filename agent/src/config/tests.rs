@@ -308,3 +308,63 @@ fn a_capture_directory_is_a_whole_path() {
     assert_eq!(faults[0].line, 5);
     assert!(faults[0].message.contains("capture_dir"), "{faults:?}");
 }
+
+#[test]
+fn a_footer_has_its_code_once_and_goes_with_a_profile() {
+    let text = "[[receipt_tap]]\nname = \"p\"\nlisten = \"127.0.0.1:9100\"\nprinter = \"none\"\n\
+                profile = \"/etc/tillbind/profiles/shop.toml\"\n";
+    let with = |settings: &str| Config::parse(&format!("{text}{settings}\n"));
+    assert_eq!(with("").unwrap().receipt_taps[0].footer, None);
+    let config = with("footer = \"Collect points:\\n{code}\"").unwrap();
+    let footer = config.receipt_taps[0].footer.clone().unwrap();
+    assert_eq!(footer.text, "Collect points:\n{code}");
+    assert_eq!(
+        (footer.link, footer.hold),
+        (None, Duration::from_millis(150))
+    );
+    let all = "footer = \"{code}\"\nfooter_link = \"https://shop.example/{code}\"\n\
+               footer_hold_ms = 300";
+    let config = with(all).unwrap();
+    let footer = config.receipt_taps[0].footer.clone().unwrap();
+    assert_eq!(footer.link.as_deref(), Some("https://shop.example/{code}"));
+    assert_eq!(footer.hold, Duration::from_millis(300));
+    for (settings, setting, line) in [
+        ("footer = \"no code\"", "footer", 6),
+        ("footer = \"{code} {code}\"", "footer", 6),
+        ("footer = \"\\u001b{code}\"", "footer", 6),
+        ("footer = \"{code}\\n1\\n2\\n3\\n4\\n5\\n6\"", "footer", 6),
+        (
+            "footer = \"{code}\"\nfooter_link = \"https://shop.example/\"",
+            "footer_link",
+            7,
+        ),
+        (
+            "footer = \"{code}\"\nfooter_link = \"https://shöp.example/{code}\"",
+            "footer_link",
+            7,
+        ),
+        (
+            "footer = \"{code}\"\nfooter_hold_ms = 5000",
+            "footer_hold_ms",
+            7,
+        ),
+        ("footer_hold_ms = 100", "footer_hold_ms", 6),
+        (
+            "footer_link = \"https://shop.example/{code}\"",
+            "footer_link",
+            6,
+        ),
+    ] {
+        let faults = with(settings).unwrap_err();
+        assert_eq!(
+            (faults.len(), faults[0].line),
+            (1, line),
+            "{settings}: {faults:?}"
+        );
+        assert!(faults[0].message.contains(setting), "{faults:?}");
+    }
+    let without = "[[receipt_tap]]\nname = \"p\"\nlisten = \"127.0.0.1:9100\"\n\
+                   printer = \"none\"\nfooter = \"{code}\"\n";
+    let faults = Config::parse(without).unwrap_err();
+    assert!(faults[0].message.contains("needs a profile"), "{faults:?}");
+}

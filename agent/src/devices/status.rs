@@ -121,6 +121,10 @@ pub struct DeviceCounts {
     pub skipped_bytes: u64,
     /// Bytes that were printed and not read, since reading fell behind.
     pub dropped_bytes: u64,
+    /// Footers printed before a cut.
+    pub footers: u64,
+    /// Cuts that waited for a footer in vain.
+    pub footers_late: u64,
 }
 
 /// One device as it is now.

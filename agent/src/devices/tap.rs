@@ -11,6 +11,8 @@
 //! disk, nor on a runtime that is busy. A printer that is away is away for the POS too: its
 //! connection is reset before a byte of the receipt is taken.
 //!
+//! With a footer (off unless set) a cut waits a short while for a claim code: see [`passage`].
+//!
 //! A POS may also print to a serial port ([`port_pos`]) or into a directory ([`spool`]).
 //!
 //! Limits: [`CONNECTIONS_MAX`] connections a tap, one buffer each way, [`copy::COPY_BYTES_MAX`] of
@@ -23,6 +25,7 @@ mod forward;
 #[cfg(unix)]
 mod local_port;
 mod parser;
+mod passage;
 #[cfg(unix)]
 mod port_pos;
 mod printer;
@@ -47,10 +50,12 @@ use tokio::time::{sleep, timeout};
 use super::DeviceEvent;
 use super::status::{Lamp, PortState};
 use super::stop::stopped;
-use crate::config::{DialectSetting, FlowControl, PosSide, ReceiptTapConfig};
+use crate::config::{DialectSetting, FlowControl, FooterConfig, PosSide, ReceiptTapConfig};
+use copy::CopySource;
 use forward::{Ended, forward};
 pub(crate) use parser::load_profile;
 use parser::{Method, read_receipts};
+use passage::Passage;
 use printer::{LineSettings, Printer};
 
 /// Most connections of one tap at once; one more is reset. A POS uses one or two.
@@ -69,6 +74,7 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 struct Tap {
     printer: Printer,
     method: Arc<Method>,
+    footer: Option<FooterConfig>,
     lamp: Lamp,
     events: mpsc::Sender<DeviceEvent>,
     /// Where receipts are read.
@@ -176,6 +182,7 @@ impl Tap {
         Self {
             printer: Printer::new(config.printer, config.flow_control),
             method,
+            footer: config.footer,
             lamp,
             events,
             parsers,
@@ -312,12 +319,23 @@ impl Tap {
         let (source, sink) = copy::copy();
         // Ends by itself with the copy.
         drop(self.read_beside(sink));
-        if let Ended::PrinterLost(error) = forward(pos, link, source, &self.lamp, &mut stop).await {
+        let passage = self.passage(source);
+        if let Ended::PrinterLost(error) = forward(pos, link, passage, &mut stop).await {
             let reason = format!(
                 "the printer broke off ({error}): check its paper and cable; the POS was told"
             );
             self.lamp.show(PortState::Lost { reason });
         }
+    }
+
+    fn passage(&self, copy: CopySource) -> Passage {
+        Passage::new(
+            copy,
+            self.lamp.clone(),
+            self.footer.clone(),
+            self.method.dialect,
+            self.method.encoding(),
+        )
     }
 
     /// Reads the copy on the other runtime, where a fault leaves the printing alone; the task says whether

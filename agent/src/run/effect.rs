@@ -1,13 +1,14 @@
 //! What the owner of the state wants done.
 
 use serde::{Deserialize, Serialize};
+use tillbind_protocol::claim::ClaimCode;
 use tillbind_protocol::event::{BindingRequest, EventBody, SaleKey, ScanKind, TransactionKind};
 use tillbind_protocol::ids::{AccountRef, BindingId, CardNumber, Seq};
 use tillbind_protocol::member_code::{KeySet, NONCE_BYTES};
 use tillbind_protocol::replica::BindingState;
 use tokio::sync::oneshot;
 
-use crate::devices::{DeviceKind, PortState};
+use crate::devices::{ClaimReply, DeviceKind, PortState};
 use crate::event::{BindAnswer, Refusal, Reply, ScanAnswer, StateView, Ticket};
 use crate::till::{BasketView, KnownSale};
 
@@ -21,6 +22,15 @@ pub enum Effect {
     Note(Note),
     /// Answer someone.
     Answer(Answer),
+    /// Ask the replica whether the card of a sale has a member, and tell by [`crate::event::Event::Holder`].
+    FindHolder {
+        /// The sale.
+        sale: SaleKey,
+        /// Its card.
+        card: CardNumber,
+        /// Waits for a claim code.
+        claim: ClaimReply,
+    },
     /// Tell whoever listens.
     Publish(Published),
 }
@@ -36,6 +46,8 @@ pub enum Answer {
     Bind(Reply<BindAnswer>, Result<BindAnswer, Refusal>),
     /// To a device.
     Device(oneshot::Sender<Result<(), String>>, Result<(), String>),
+    /// To a receipt whose cut waits.
+    Claim(ClaimReply, ClaimCode),
     /// What is in the basket.
     Basket(oneshot::Sender<BasketView>, BasketView),
     /// How the owner of the state is.
@@ -52,6 +64,7 @@ impl Answer {
             Self::Sale(reply, answer) => reply.send(answer).is_err(),
             Self::Bind(reply, answer) => reply.send(answer).is_err(),
             Self::Device(reply, answer) => reply.send(answer).is_err(),
+            Self::Claim(reply, code) => reply.send(code).is_err(),
             Self::Basket(reply, view) => reply.send(view).is_err(),
             Self::State(reply, view) => reply.send(*view).is_err(),
             Self::Requested(reply, requested) => reply.send(requested).is_err(),

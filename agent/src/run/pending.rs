@@ -1,10 +1,12 @@
 //! What waits for an append to become durable.
 
+use tillbind_protocol::claim::ClaimCode;
 use tillbind_protocol::event::{BindingRequest, RetailTransaction, SaleKey, Scan};
 use tillbind_protocol::ids::Seq;
 use tokio::sync::oneshot;
 
 use super::effect::{Answer, Published};
+use crate::devices::ClaimReply;
 use crate::event::{BindAnswer, Refusal, Reply, ScanAnswer};
 use crate::till::Binding;
 
@@ -16,6 +18,8 @@ pub(super) enum Waiter {
     Sale(Reply<Seq>),
     Bind(Reply<BindAnswer>, Box<BindingRequest>),
     Device(oneshot::Sender<Result<(), String>>),
+    /// A receipt whose cut waits for a claim code, once it has one.
+    Claim(ClaimReply, Option<ClaimCode>),
 }
 
 impl Waiter {
@@ -33,7 +37,22 @@ impl Waiter {
                 };
                 Self::Scan(reply, Some(Box::new(answer)))
             }
-            Self::Nobody | Self::Sale(_) | Self::Bind(..) | Self::Device(_) => self,
+            Self::Nobody | Self::Sale(_) | Self::Bind(..) | Self::Device(_) | Self::Claim(..) => {
+                self
+            }
+        }
+    }
+
+    /// Returns who waits for a claim code that is not made yet, and who else waits.
+    pub(super) fn without_claim(self) -> (Self, Option<ClaimReply>) {
+        match self {
+            Self::Claim(reply, None) => (Self::Nobody, Some(reply)),
+            Self::Nobody
+            | Self::Scan(..)
+            | Self::Sale(_)
+            | Self::Bind(..)
+            | Self::Device(_)
+            | Self::Claim(_, Some(_)) => (self, None),
         }
     }
 
@@ -55,13 +74,15 @@ impl Waiter {
                 Some(Answer::Bind(reply, Ok(bind_answer(&request, last))))
             }
             Self::Device(reply) => Some(Answer::Device(reply, Ok(()))),
+            Self::Claim(reply, code) => code.map(|code| Answer::Claim(reply, code)),
         }
     }
 
     /// Answers that nothing was recorded.
     pub(super) fn refused(self, refusal: Refusal) -> Option<Answer> {
         match self {
-            Self::Nobody => None,
+            // Dropped, a receipt is cut without a code.
+            Self::Nobody | Self::Claim(..) => None,
             Self::Scan(reply, _) => Some(Answer::Scan(reply, Err(refusal))),
             Self::Sale(reply) => Some(Answer::Sale(reply, Err(refusal))),
             Self::Bind(reply, _) => Some(Answer::Bind(reply, Err(refusal))),

@@ -5,33 +5,29 @@
 //! [`Event::Durable`]; only then does the answer leave.
 
 mod recording;
+mod sales;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeZone;
 use tillbind_firmware_bridge::code::{CardRules, Code, classify_text};
-use tillbind_firmware_bridge::receipt::{Job, NotASale};
-use tillbind_firmware_bridge::sale::Sale;
+use tillbind_protocol::claim::ClaimCode;
 use tillbind_protocol::clock::{ClockEstimator, Uptime};
 use tillbind_protocol::event::{
-    BindingRequest, EventBody, FileRejected, ReceiptUnparsed, RetailTransaction, Scan, ScanKind,
-    Source,
+    BindingRequest, EventBody, FileRejected, RetailTransaction, Scan, ScanKind, Source,
 };
-use tillbind_protocol::ids::{BindingId, Seq};
+use tillbind_protocol::ids::BindingId;
 
 use super::effect::{Answer, Effect, Note, Published};
 use super::pending::{Pending, Waiter};
 use crate::clock::{CentralClock, Moment};
-use crate::devices::{DeviceEvent, ReceiptReading};
+use crate::devices::DeviceEvent;
 use crate::event::{Call, Counts, Event, Refusal, StateView, Ticket};
 use crate::identity::CONFIRMED_FOR;
 use crate::till::conversion::{self, Names};
-use crate::till::{BINDING_ID_BYTES, Binding, MemberCodes, SaleOutcome, Till};
+use crate::till::{BINDING_ID_BYTES, Binding, ClaimKey, MemberCodes, Till};
 
-/// Most sales that wait for an earlier event of the same sale to become durable. Beyond it the source
-/// is told that the terminal is busy.
-const DEFERRED_MAX: usize = 256;
 /// How often the clock's offset is noted while it hardly changes.
 const CLOCK_NOTE_EVERY: Duration = Duration::from_secs(600);
 /// A change of the offset that is noted at once, in milliseconds.
@@ -44,6 +40,8 @@ pub struct Start {
     pub till: Till,
     /// Keys and used nonces.
     pub codes: MemberCodes,
+    /// What claim codes follow from.
+    pub claims: ClaimKey,
     /// Bindings requested here and not decided.
     pub requested: Vec<BindingRequest>,
     /// What is known of central's clock.
@@ -63,6 +61,7 @@ pub struct Terminal<Z> {
     zone: Z,
     till: Till,
     codes: MemberCodes,
+    claims: ClaimKey,
     requested: BTreeMap<BindingId, BindingRequest>,
     clock: ClockEstimator,
     clock_noted: Option<(Uptime, i64)>,
@@ -89,6 +88,7 @@ impl<Z: TimeZone> Terminal<Z> {
             zone,
             till: start.till,
             codes: start.codes,
+            claims: start.claims,
             requested: start
                 .requested
                 .into_iter()
@@ -122,6 +122,12 @@ impl<Z: TimeZone> Terminal<Z> {
                 self.clock.handle_sample(&sample);
                 self.note_clock(now, &mut todo);
             }
+            Event::Holder {
+                sale,
+                card,
+                has_member,
+                claim,
+            } => self.handle_holder(sale, &card, has_member, claim, now, &mut todo),
             Event::Verdicts(verdicts) => {
                 for verdict in verdicts {
                     if self.requested.remove(&verdict.id).is_some() {
@@ -161,9 +167,12 @@ impl<Z: TimeZone> Terminal<Z> {
             DeviceEvent::Scanned { device, code } => {
                 self.record_scan(device, code, Waiter::Nobody, now, todo);
             }
-            DeviceEvent::Receipt { tap, job, reading } => {
-                self.handle_receipt(tap, &job, reading, now, todo);
-            }
+            DeviceEvent::Receipt {
+                tap,
+                job,
+                reading,
+                claim,
+            } => self.handle_receipt(tap, &job, reading, claim, now, todo),
             DeviceEvent::ReceiptsDropped { tap, bytes } => {
                 tracing::warn!(
                     tap,
@@ -335,7 +344,11 @@ impl<Z: TimeZone> Terminal<Z> {
             }
             Code::ClaimCode(text) => {
                 scan.kind = ScanKind::ClaimCode;
-                scan.text = Some(text);
+                // Whoever holds a code may use it: its digest alone is kept.
+                match ClaimCode::parse(&text) {
+                    Ok(code) => scan.text = Some(code.digest().to_string()),
+                    Err(error) => scan.reason = Some(error.to_string()),
+                }
             }
             Code::Payment(kind) => {
                 scan.kind = ScanKind::PaymentRefused;
@@ -368,100 +381,6 @@ impl<Z: TimeZone> Terminal<Z> {
                 .map(|b| EventBody::BindingRequested(b.request.clone())),
         );
         self.append(bodies, waiter, attributed, binding, now, todo);
-    }
-
-    fn handle_receipt(
-        &mut self,
-        tap: String,
-        job: &Job,
-        reading: ReceiptReading,
-        now: Moment,
-        todo: &mut Vec<Effect>,
-    ) {
-        let reason = match reading {
-            ReceiptReading::Sale(sale) => match self.convert(*sale, Source::Tap) {
-                Ok(sale) => return self.record_sale(sale, Waiter::Nobody, now, todo),
-                Err(error) => error.to_string(),
-            },
-            ReceiptReading::NotASale(NotASale::Cancelled) => return self.till.handle_given_up(),
-            ReceiptReading::NotASale(
-                NotASale::Reprint
-                | NotASale::OrderSlip
-                | NotASale::KitchenTicket
-                | NotASale::Report
-                | NotASale::GiftReceipt
-                | NotASale::OtherSlip
-                | NotASale::NoText,
-            ) => {
-                return;
-            }
-            ReceiptReading::Unparsed { reason } => reason,
-        };
-        self.counts.unparsed += 1;
-        let unparsed = ReceiptUnparsed {
-            tap,
-            reason,
-            text: job.text(),
-            images: job.images,
-        };
-        self.record(
-            vec![EventBody::ReceiptUnparsed(unparsed)],
-            Waiter::Nobody,
-            now,
-            todo,
-        );
-    }
-
-    fn convert(
-        &self,
-        sale: Sale,
-        source: Source,
-    ) -> Result<RetailTransaction, conversion::ConversionError> {
-        let names = self.names.as_ref().unwrap_or(&self.provisional);
-        conversion::to_transaction(sale, source, names, &self.rules, &self.zone)
-    }
-
-    fn journal_sale(
-        &self,
-        sale: Sale,
-        source: Source,
-        now: Moment,
-    ) -> Result<RetailTransaction, Refusal> {
-        let sale = self.convert(sale, source)?;
-        self.check_length(&sale, now)?;
-        Ok(sale)
-    }
-
-    fn record_sale(
-        &mut self,
-        sale: RetailTransaction,
-        waiter: Waiter,
-        now: Moment,
-        todo: &mut Vec<Effect>,
-    ) {
-        match self.till.handle_sale(sale.clone(), now.uptime) {
-            SaleOutcome::Record(sale) => {
-                self.counts.sales += 1;
-                self.append(
-                    vec![EventBody::Transaction(*sale)],
-                    waiter,
-                    None,
-                    None,
-                    now,
-                    todo,
-                );
-            }
-            SaleOutcome::Known(seq) => {
-                self.counts.repeats += 1;
-                todo.extend(waiter.accepted(Seq::ZERO, seq).map(Effect::Answer));
-            }
-            SaleOutcome::Undecided if self.deferred.len() < DEFERRED_MAX => {
-                self.deferred.push((sale, waiter));
-            }
-            SaleOutcome::Undecided => {
-                todo.extend(waiter.refused(Refusal::Busy).map(Effect::Answer));
-            }
-        }
     }
 
     fn handle_tick(&mut self, now: Moment, todo: &mut Vec<Effect>) {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tillbind_protocol::chain::ChainHash;
+use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::dictionary::Dictionary;
 use tillbind_protocol::event::{Event as Recorded, EventBody};
 use tillbind_protocol::replica::{CardState, Change, Cursor, MemberState, Page};

@@ -57,6 +57,13 @@ impl Told {
     }
 }
 
+impl KnownSale {
+    /// Returns the card that is known of it.
+    pub fn card(&self) -> Option<&CardNumber> {
+        self.told.card.as_ref()
+    }
+}
+
 /// How a sale compares with those known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {

@@ -6,7 +6,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tillbind_protocol::claim::ClaimCode;
+use tokio::sync::{Notify, oneshot};
+
+use crate::devices::ClaimReply;
 
 /// Most bytes that wait for the parser, per connection: some hundred receipts of text, or one with
 /// a large logo. Beyond it receipts are printed and not read.
@@ -16,6 +19,8 @@ pub(super) const COPY_BYTES_MAX: usize = 1 << 20;
 struct Waiting {
     bytes: Vec<u8>,
     lost_bytes: u64,
+    /// Who waits for a claim code for the job that the last of `bytes` cut.
+    asked: Option<ClaimReply>,
     closed: bool,
     /// The parser is gone and takes nothing more.
     abandoned: bool,
@@ -45,10 +50,12 @@ pub(super) struct CopySource(Arc<Pipe>);
 pub(super) struct CopySink(Arc<Pipe>);
 
 /// What the parser takes at once.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Taken {
     /// Bytes in the order they were printed.
     pub(super) bytes: Vec<u8>,
+    /// Who waits for a claim code for the job that the last of the bytes cut.
+    pub(super) asked: Option<ClaimReply>,
     /// Bytes that were printed after these and are not here.
     pub(super) lost_bytes: u64,
 }
@@ -62,14 +69,36 @@ pub(super) fn copy() -> (CopySource, CopySink) {
 impl CopySource {
     /// Puts bytes in, or counts them as lost; returns at once.
     pub(super) fn offer(&self, bytes: &[u8]) {
+        self.put(bytes, None);
+    }
+
+    /// Puts the bytes of a cut in and asks for the claim code of the job that it ends. Nothing if they
+    /// found no room; the wait ends without a code where there is none.
+    pub(super) fn ask(&self, bytes: &[u8]) -> Option<oneshot::Receiver<ClaimCode>> {
+        let (reply, answer) = oneshot::channel();
+        self.put(bytes, Some(reply)).then_some(answer)
+    }
+
+    fn put(&self, bytes: &[u8], asked: Option<ClaimReply>) -> bool {
+        if bytes.is_empty() {
+            return false;
+        }
         let mut waiting = self.0.lock();
-        if waiting.lost_bytes > 0 || waiting.bytes.len() + bytes.len() > COPY_BYTES_MAX {
-            waiting.lost_bytes += bytes.len() as u64;
-        } else {
+        if waiting.abandoned {
+            return false;
+        }
+        let fits = waiting.lost_bytes == 0 && waiting.bytes.len() + bytes.len() <= COPY_BYTES_MAX;
+        if fits {
             waiting.bytes.extend_from_slice(bytes);
+            // Who asked before has waited for long enough.
+            waiting.asked = asked;
+        } else {
+            waiting.lost_bytes += bytes.len() as u64;
+            waiting.asked = None;
         }
         drop(waiting);
         self.0.changed.notify_one();
+        fits
     }
 
     /// Waits until the parser has taken all that was put in, or is gone: for a sender that no till waits
@@ -112,6 +141,7 @@ impl CopySink {
                     self.0.taken.notify_one();
                     return Some(Taken {
                         bytes: std::mem::take(&mut waiting.bytes),
+                        asked: waiting.asked.take(),
                         lost_bytes: std::mem::take(&mut waiting.lost_bytes),
                     });
                 }
@@ -143,13 +173,7 @@ mod tests {
         );
         source.offer(&[4]);
         let taken = sink.take().await.unwrap();
-        assert_eq!(
-            taken,
-            Taken {
-                bytes: vec![4],
-                lost_bytes: 0
-            }
-        );
+        assert_eq!((taken.bytes, taken.lost_bytes), (vec![4], 0));
     }
 
     #[tokio::test]
@@ -158,7 +182,7 @@ mod tests {
         source.offer(b"total 5.00");
         drop(source);
         assert_eq!(sink.take().await.unwrap().bytes, b"total 5.00");
-        assert_eq!(sink.take().await, None);
+        assert!(sink.take().await.is_none());
     }
 
     #[tokio::test]
@@ -189,6 +213,26 @@ mod tests {
         drop(source);
         let (first, second) = taker.await.unwrap();
         assert_eq!(first.map(|taken| taken.bytes), Some(b"x".to_vec()));
-        assert_eq!(second, None);
+        assert!(second.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_asks_at_a_cut_is_answered_unless_more_was_printed_meanwhile() {
+        let (source, mut sink) = copy();
+        source.offer(b"total 5.00");
+        let answer = source.ask(b"cut").unwrap();
+        let taken = sink.take().await.unwrap();
+        assert_eq!(taken.bytes, b"total 5.00cut");
+        let code = ClaimCode::new([1; 10]);
+        taken.asked.unwrap().send(code.clone()).unwrap();
+        assert_eq!(answer.await, Ok(code));
+
+        let late = source.ask(b"cut").unwrap();
+        source.offer(b"the next receipt");
+        let taken = sink.take().await.unwrap();
+        assert!(taken.asked.is_none());
+        assert!(late.await.is_err());
+        source.offer(&vec![1; COPY_BYTES_MAX]);
+        assert!(source.ask(b"no room").is_none());
     }
 }

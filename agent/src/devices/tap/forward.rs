@@ -15,9 +15,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::copy::CopySource;
+use super::passage::Passage;
 use super::printer::Link;
-use crate::devices::status::Lamp;
 use crate::devices::stop::stopped;
 
 /// Bytes taken from the POS at once; what lies here is all that a broken printer can swallow.
@@ -42,13 +41,12 @@ pub(super) enum Ended {
 pub(super) async fn forward(
     pos: TcpStream,
     link: Link,
-    copy: CopySource,
-    lamp: &Lamp,
+    passage: Passage,
     stop: &mut watch::Receiver<bool>,
 ) -> Ended {
     let (mut from_pos, to_pos) = pos.into_split();
     let mut to_pos = Some(to_pos);
-    let passed = pass_both(&mut from_pos, &mut to_pos, link, copy, lamp, stop).await;
+    let passed = pass_both(&mut from_pos, &mut to_pos, link, passage, stop).await;
     let Err(error) = passed else {
         return Ended::Whole;
     };
@@ -66,8 +64,7 @@ async fn pass_both(
     from_pos: &mut OwnedReadHalf,
     to_pos: &mut Option<OwnedWriteHalf>,
     mut link: Link,
-    copy: CopySource,
-    lamp: &Lamp,
+    passage: Passage,
     stop: &mut watch::Receiver<bool>,
 ) -> io::Result<()> {
     // The rest of the link, a local port's hold, is dropped with it, behind these halves.
@@ -83,7 +80,7 @@ async fn pass_both(
     tokio::pin!(answer);
     let mut answering = true;
     {
-        let print = pass_paper(from_pos, paper, copy, lamp, stop);
+        let print = pass_paper(from_pos, paper, passage, stop);
         tokio::pin!(print);
         loop {
             tokio::select! {
@@ -114,8 +111,7 @@ async fn pass_both(
 async fn pass_paper(
     from_pos: &mut (impl AsyncRead + Unpin),
     paper: &mut (impl AsyncWrite + Unpin),
-    copy: CopySource,
-    lamp: &Lamp,
+    mut passage: Passage,
     stop: &mut watch::Receiver<bool>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; PAPER_BYTES];
@@ -124,14 +120,17 @@ async fn pass_paper(
             biased;
             // A POS that broke off has ended its side too: what it sent is printed.
             count = from_pos.read(&mut buffer) => count.unwrap_or(0),
+            () = passage.quiet() => {
+                passage.handle_quiet(paper).await?;
+                continue;
+            }
             () = quiet_at_stop(stop) => 0,
         };
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            passage.release(paper).await?;
             return paper.shutdown().await;
         };
-        paper.write_all(bytes).await?;
-        copy.offer(bytes);
-        lamp.count(|counts| counts.bytes += bytes.len() as u64);
+        passage.pass(bytes, paper).await?;
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tillbind_firmware_bridge::code::CardRules;
 use tillbind_firmware_bridge::receipt::{
-    Dialect, Encoding, Job, PROFILE_BYTES_MAX, Profile, Reading, ReceiptDecoder,
+    Dialect, Encoding, Job, JobEnd, PROFILE_BYTES_MAX, Profile, Reading, ReceiptDecoder,
 };
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::spawn_blocking;
@@ -20,17 +20,17 @@ use super::capture::Capture;
 use super::copy::CopySink;
 use crate::devices::masking::{mask_job, mask_sale};
 use crate::devices::status::Lamp;
-use crate::devices::{DeviceEvent, ReceiptReading};
+use crate::devices::{ClaimReply, DeviceEvent, ReceiptReading};
 
 /// A silence of so long ends a receipt that was not cut. Shorter, and a POS that thinks in
 /// mid-receipt has it split in two.
-const IDLE_GAP: Duration = Duration::from_millis(1_500);
+pub(super) const IDLE_GAP: Duration = Duration::from_millis(1_500);
 
 /// How a tap reads its receipts; shared by its connections.
 pub(super) struct Method {
     /// Name of the tap.
     pub(super) tap: String,
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     profile_path: Option<PathBuf>,
     /// Read when it is first needed, never on the printing side: a disk that hangs must not stop
     /// the paper.
@@ -70,11 +70,8 @@ pub(super) async fn read_receipts(
     events: mpsc::Sender<DeviceEvent>,
     lamp: Lamp,
 ) -> bool {
-    let encoding = method
-        .profile()
-        .await
-        .as_ref()
-        .map_or_else(|_| Encoding::default(), Profile::encoding);
+    method.profile().await;
+    let encoding = method.encoding();
     let mut decoder = ReceiptDecoder::new(method.dialect, encoding);
     // Set from a loss until the next job that has begun after it.
     let mut torn = false;
@@ -88,24 +85,24 @@ pub(super) async fn read_receipts(
                 Ok(taken) => taken,
                 Err(_) => {
                     let jobs = decoder.handle_idle();
-                    if !method.tell(jobs, &mut torn, &events, &lamp).await {
+                    if !method.tell(jobs, None, &mut torn, &events, &lamp).await {
                         return false;
                     }
                     continue;
                 }
             }
         };
-        let (jobs, lost_bytes) = match taken {
-            Some(taken) => (decoder.feed(&taken.bytes), taken.lost_bytes),
+        let (jobs, claim, lost_bytes) = match taken {
+            Some(taken) => (decoder.feed(&taken.bytes), taken.asked, taken.lost_bytes),
             None => {
                 ended = true;
-                (decoder.finish(), 0)
+                (decoder.finish(), None, 0)
             }
         };
         let skipped = decoder.skipped_bytes();
         lamp.count(|counts| counts.skipped_bytes += skipped - skipped_told);
         skipped_told = skipped;
-        if !method.tell(jobs, &mut torn, &events, &lamp).await {
+        if !method.tell(jobs, claim, &mut torn, &events, &lamp).await {
             return false;
         }
         if lost_bytes > 0 {
@@ -122,7 +119,7 @@ pub(super) async fn read_receipts(
                     bytes: lost_bytes,
                 })
                 .await;
-            if told.is_err() || !method.tell(half, &mut true, &events, &lamp).await {
+            if told.is_err() || !method.tell(half, None, &mut true, &events, &lamp).await {
                 return false;
             }
         }
@@ -161,20 +158,32 @@ impl Method {
             .await
     }
 
+    /// Returns what text is where a stream does not say: as the profile has it, once that is read.
+    pub(super) fn encoding(&self) -> Encoding {
+        match self.profile.get() {
+            Some(Ok(profile)) => profile.encoding(),
+            Some(Err(_)) | None => Encoding::default(),
+        }
+    }
+
     /// Tells jobs; returns whether anybody still listens. The first one of a torn stream is taken
-    /// for what is left of a receipt.
+    /// for what is left of a receipt. `claim` waits with the cut that ended the last of them.
     async fn tell(
         self: &Arc<Self>,
         jobs: Vec<Job>,
+        mut claim: Option<ClaimReply>,
         torn: &mut bool,
         events: &mpsc::Sender<DeviceEvent>,
         lamp: &Lamp,
     ) -> bool {
-        for job in jobs {
+        let last = jobs.len().saturating_sub(1);
+        for (at, job) in jobs.into_iter().enumerate() {
             let (method, is_torn) = (Arc::clone(self), std::mem::take(torn));
+            let is_cut = at == last && job.ended_by == JobEnd::Cut;
+            let claim = claim.take_if(|_| is_cut);
             let reading = spawn_blocking({
                 let lamp = lamp.clone();
-                move || method.event(job, is_torn, &lamp)
+                move || method.event(job, claim, is_torn, &lamp)
             });
             let event = match reading.await {
                 Ok(event) => event,
@@ -193,7 +202,13 @@ impl Method {
         true
     }
 
-    fn event(&self, mut job: Job, torn: bool, lamp: &Lamp) -> DeviceEvent {
+    fn event(
+        &self,
+        mut job: Job,
+        claim: Option<ClaimReply>,
+        torn: bool,
+        lamp: &Lamp,
+    ) -> DeviceEvent {
         let reading = if torn {
             torn_reading()
         } else {
@@ -210,6 +225,7 @@ impl Method {
             tap: self.tap.clone(),
             job,
             reading,
+            claim,
         }
     }
 

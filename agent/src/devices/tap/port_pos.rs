@@ -20,9 +20,10 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Tap;
-use super::copy::{self, CopySource};
+use super::copy;
 use super::forward::{PAPER_BYTES, pass_answers, quiet_at_stop};
 use super::local_port::LocalPort;
+use super::passage::Passage;
 use super::printer::{LineSettings, Link};
 use crate::devices::status::PortState;
 use crate::devices::stop::{is_over, stopped};
@@ -192,10 +193,11 @@ impl Tap {
         let (source, sink) = copy::copy();
         // Ends by itself with the copy.
         drop(self.read_beside(sink));
+        let passage = self.passage(source);
         let answered = AtomicU64::new(0);
         let mut to_pos = Some(&mut pos.paper);
         let answer = pass_answers(&mut link.answers, &mut to_pos, &answered);
-        let print = self.pass_to_printer(head, &mut pos.answers, &mut link.paper, source, stop);
+        let print = self.pass_to_printer(head, &mut pos.answers, &mut link.paper, passage, stop);
         tokio::select! {
             end = print => end,
             end = answer => end.map_or_else(End::Printer, |()| End::Closed),
@@ -207,7 +209,7 @@ impl Tap {
         head: Vec<u8>,
         from_pos: &mut (impl AsyncRead + Unpin),
         paper: &mut (impl AsyncWrite + Unpin),
-        copy: CopySource,
+        mut passage: Passage,
         stop: &mut watch::Receiver<bool>,
     ) -> End {
         let mut buffer = head;
@@ -215,26 +217,45 @@ impl Tap {
         buffer.resize(PAPER_BYTES.max(count), 0);
         loop {
             let bytes = buffer.get(..count).unwrap_or_default();
-            if !bytes.is_empty() {
-                if let Err(error) = paper.write_all(bytes).await {
-                    return End::Printer(error);
-                }
-                copy.offer(bytes);
-                self.lamp.count(|counts| counts.bytes += count as u64);
+            if !bytes.is_empty()
+                && let Err(error) = passage.pass(bytes, paper).await
+            {
+                return End::Printer(error);
             }
-            count = tokio::select! {
+            let end = tokio::select! {
                 biased;
                 read = from_pos.read(&mut buffer) => match read {
-                    Ok(0) | Err(_) => return End::Pos,
-                    Ok(count) => count,
+                    Ok(0) | Err(_) => End::Pos,
+                    Ok(read) => {
+                        count = read;
+                        continue;
+                    }
                 },
-                () = quiet_at_stop(stop) => return End::Pos,
-                () = sleep(REMOTE_QUIET), if self.printer.is_remote() => {
-                    return paper.shutdown().await.map_or_else(End::Printer, |()| End::Quiet);
+                () = passage.quiet() => {
+                    count = 0;
+                    match passage.handle_quiet(paper).await {
+                        Ok(()) => continue,
+                        Err(error) => End::Printer(error),
+                    }
                 }
+                () = quiet_at_stop(stop) => End::Pos,
+                () = sleep(REMOTE_QUIET), if self.printer.is_remote() => End::Quiet,
             };
+            return let_go(end, passage, paper).await;
         }
     }
+}
+
+/// Lets the printer have what is held back, and go where the POS was quiet for long.
+async fn let_go(end: End, mut passage: Passage, paper: &mut (impl AsyncWrite + Unpin)) -> End {
+    if let End::Printer(_) | End::Closed = end {
+        return end;
+    }
+    let released = match passage.release(paper).await {
+        Ok(()) if matches!(end, End::Quiet) => paper.shutdown().await,
+        released => released,
+    };
+    released.map_or_else(End::Printer, |()| end)
 }
 
 /// Throws away what the POS sends until it is silent for [`JOB_GAP`].

@@ -27,6 +27,7 @@ use tokio::time::{sleep, timeout};
 use super::Tap;
 use super::copy;
 use super::forward::PAPER_BYTES;
+use super::passage::Passage;
 use super::printer::Link;
 use crate::devices::status::PortState;
 use crate::devices::stop::{is_over, stopped};
@@ -197,12 +198,22 @@ impl Tap {
             ))
         };
         let mut file = tokio::fs::File::open(path).await.map_err(cannot)?;
-        self.print_job(&mut file, link, cannot).await?;
+        let (source, sink) = copy::copy();
+        // With a footer the receipts are read while they are printed, else afterwards and in peace.
+        let told = self.footer.is_some().then(|| self.read_beside(sink));
+        let passage = self.passage(source);
+        self.print_job(&mut file, link, passage, cannot).await?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = name.strip_prefix(PRINTING).unwrap_or(&name);
         let printed = path.with_file_name(format!("{PRINTED}{name}"));
         tokio::fs::rename(path, &printed).await.map_err(cannot)?;
-        self.read_printed(&printed).await;
+        match told {
+            Some(told) => {
+                let is_told = told.await.unwrap_or(false);
+                self.remove_printed(&printed, Ok(is_told)).await;
+            }
+            None => self.read_printed(&printed).await,
+        }
         Ok(())
     }
 
@@ -210,6 +221,7 @@ impl Tap {
         &self,
         file: &mut tokio::fs::File,
         mut link: Link,
+        mut passage: Passage,
         cannot: impl Fn(io::Error) -> Trouble,
     ) -> Result<(), Trouble> {
         let lost = |error: io::Error| {
@@ -219,35 +231,47 @@ impl Tap {
         };
         self.lamp.show(PortState::Open);
         self.lamp.count(|counts| counts.connections += 1);
+        let Link {
+            answers: from_printer,
+            paper,
+            linger,
+            ..
+        } = &mut link;
         let mut buffer = vec![0; PAPER_BYTES];
         let mut answer = [0; 256];
         let mut answers = true;
         loop {
             let count = file.read(&mut buffer).await.map_err(&cannot)?;
-            let mut paper = buffer.get(..count).unwrap_or_default();
-            if paper.is_empty() {
-                break;
-            }
-            while !paper.is_empty() {
+            let bytes = buffer.get(..count).unwrap_or_default();
+            let pass = async {
+                if bytes.is_empty() {
+                    return passage.release(paper).await;
+                }
+                passage.pass(bytes, paper).await?;
+                if self.footer.is_some() {
+                    // The file is faster than any reader of it.
+                    passage.drained().await;
+                }
+                Ok(())
+            };
+            tokio::pin!(pass);
+            loop {
                 tokio::select! {
-                    written = link.paper.write(paper) => match written.map_err(lost)? {
-                        0 => return Err(lost(io::ErrorKind::WriteZero.into())),
-                        count => paper = paper.get(count..).unwrap_or_default(),
-                    },
+                    passed = &mut pass => break passed.map_err(lost)?,
                     // Nobody waits for an answer, but a printer that cannot get rid of one stops.
-                    count = link.answers.read(&mut answer), if answers => {
+                    count = from_printer.read(&mut answer), if answers => {
                         answers = count.map_err(lost)? > 0;
                     }
                 }
             }
-            self.lamp.count(|counts| counts.bytes += count as u64);
+            if bytes.is_empty() {
+                break;
+            }
         }
-        link.paper.shutdown().await.map_err(lost)?;
+        drop(passage);
+        paper.shutdown().await.map_err(lost)?;
         // Closed over unread answers, a connection is reset, and the paper with it.
-        while answers
-            && let Ok(Ok(1..)) = timeout(link.linger, link.answers.read(&mut answer)).await
-        {
-        }
+        while answers && let Ok(Ok(1..)) = timeout(*linger, from_printer.read(&mut answer)).await {}
         Ok(())
     }
 
@@ -270,9 +294,15 @@ impl Tap {
         let copied: io::Result<()> = copied.await;
         drop(source);
         let is_told = told.await.unwrap_or(false);
-        let removed = match copied {
-            Ok(()) if is_told => tokio::fs::remove_file(path).await,
-            other => other,
+        self.remove_printed(path, copied.map(|()| is_told)).await;
+    }
+
+    /// Removes a printed job if all of it was told.
+    async fn remove_printed(&self, path: &Path, told: io::Result<bool>) {
+        let removed = match told {
+            Ok(true) => tokio::fs::remove_file(path).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
         };
         if let Err(error) = removed {
             let shown = path.display();

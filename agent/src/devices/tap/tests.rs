@@ -1,3 +1,4 @@
+mod footer;
 #[cfg(unix)]
 mod local;
 #[cfg(unix)]
@@ -125,6 +126,7 @@ fn config(printer: PrinterTarget) -> ReceiptTapConfig {
         dialect: DialectSetting::Auto,
         profile: None,
         capture_dir: None,
+        footer: None,
     }
 }
 

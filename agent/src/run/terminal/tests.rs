@@ -1,20 +1,24 @@
 use chrono::Utc;
 use ed25519_dalek::SigningKey;
 use tillbind_firmware_bridge::money::Currency;
-use tillbind_firmware_bridge::sale::{Item, SaleKind, SaleTime, Tender};
+use tillbind_firmware_bridge::receipt::{Job, JobEnd, NotASale};
+use tillbind_firmware_bridge::sale::{Item, Sale, SaleKind, SaleTime, Tender};
 use tillbind_protocol::chain::{ChainHash, Mark};
 use tillbind_protocol::clock::Uptime;
 use tillbind_protocol::event::Event as Recorded;
-use tillbind_protocol::ids::Epoch;
+use tillbind_protocol::ids::{Epoch, Seq};
 use tillbind_protocol::member_code::{Claims, KeySet, PublicKey, issue};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::*;
 use crate::config::{PosConfig, TillConfig};
+use crate::devices::{ClaimReply, ReceiptReading};
 use crate::event::ScanAnswer;
 use crate::outbox::AppendError;
 use crate::till::KnownSales;
+
+mod claims;
 
 const CARD: &str = "627598123456789";
 
@@ -38,6 +42,7 @@ impl Scene {
         let start = Start {
             till: Till::new(TillConfig::default(), KnownSales::new(Epoch(1), [])),
             codes: MemberCodes::new(keys, []),
+            claims: ClaimKey::new(Zeroizing::new([3; 32])),
             requested: vec![],
             clock: ClockEstimator::default(),
             boot: None,
@@ -119,6 +124,26 @@ fn code() -> String {
         nonce: [5; 16],
     };
     issue(&claims, "k1", &key()).unwrap()
+}
+
+fn receipt(text: &str, reading: ReceiptReading, claim: Option<ClaimReply>) -> DeviceEvent {
+    let job = Job {
+        lines: vec![text.into()],
+        cuts: 1,
+        drawer_kicks: 0,
+        images: 0,
+        codes: vec![],
+        ended_by: JobEnd::Cut,
+        skipped_bytes: 0,
+        unknown_commands: 0,
+        unreadable: None,
+    };
+    DeviceEvent::Receipt {
+        tap: "printer".into(),
+        job,
+        reading,
+        claim,
+    }
 }
 
 fn sale(total_minor: i64) -> Sale {
@@ -298,22 +323,7 @@ fn a_receipt_that_cannot_name_its_sale_is_kept_as_unparsed() {
         sequence: None,
         ..sale(500)
     };
-    let job = Job {
-        lines: vec!["TEA 5.00".into()],
-        cuts: 1,
-        drawer_kicks: 0,
-        images: 0,
-        codes: vec![],
-        ended_by: tillbind_firmware_bridge::receipt::JobEnd::Cut,
-        skipped_bytes: 0,
-        unknown_commands: 0,
-        unreadable: None,
-    };
-    let event = DeviceEvent::Receipt {
-        tap: "printer".into(),
-        job,
-        reading: ReceiptReading::Sale(Box::new(nameless)),
-    };
+    let event = receipt("TEA 5.00", ReceiptReading::Sale(Box::new(nameless)), None);
     let effects = s.apply(Event::Device(event));
     let (bodies, _) = s.settle(effects);
     let [EventBody::ReceiptUnparsed(unparsed)] = bodies.as_slice() else {
@@ -407,22 +417,8 @@ fn a_basket_that_the_pos_gave_up_takes_its_card_along() {
     let mut s = Scene::new();
     let (effects, _) = s.scan(CARD);
     s.settle(effects);
-    let job = Job {
-        lines: vec!["CANCELLED".into()],
-        cuts: 1,
-        drawer_kicks: 0,
-        images: 0,
-        codes: vec![],
-        ended_by: tillbind_firmware_bridge::receipt::JobEnd::Cut,
-        skipped_bytes: 0,
-        unknown_commands: 0,
-        unreadable: None,
-    };
-    let effects = s.apply(Event::Device(DeviceEvent::Receipt {
-        tap: "printer".into(),
-        job,
-        reading: ReceiptReading::NotASale(NotASale::Cancelled),
-    }));
+    let reading = ReceiptReading::NotASale(NotASale::Cancelled);
+    let effects = s.apply(Event::Device(receipt("CANCELLED", reading, None)));
     assert!(effects.is_empty(), "{effects:?}");
     let (effects, _) = s.sale(sale(500));
     let (bodies, _) = s.settle(effects);

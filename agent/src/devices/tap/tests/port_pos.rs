@@ -134,3 +134,27 @@ async fn a_lost_port_of_the_pos_is_found_again() {
     let ended = within(spawn_blocking(move || again.read_to_end(&mut rest))).await;
     drop(ended.unwrap());
 }
+
+#[tokio::test]
+async fn a_receipt_over_a_cable_bears_its_claim_before_the_cut() {
+    let (pos, pos_path) = line();
+    let (printer, printer_path) = line();
+    let settings = ReceiptTapConfig {
+        pos: PosSide::Port(pos_path),
+        ..footer::with_footer(PrinterTarget::Device(printer_path))
+    };
+    let mut rig = Rig::start_with(settings, 64).await;
+    state(&mut rig, "open").await;
+    let pos = sent(pos, b"tea 5.00\n\x1dV\0").await;
+    footer::offered(&mut rig).await;
+    let content = footer::code().content();
+    let (mut printer, mut paper) = printed(printer, 9).await;
+    assert_eq!(paper, b"tea 5.00\n");
+    while !paper.ends_with(b"\x1dV\0") {
+        let (same, more) = printed(printer, 1).await;
+        printer = same;
+        paper.extend(more);
+    }
+    assert!(footer::has(&paper, content.as_bytes()), "{paper:?}");
+    drop(pos);
+}

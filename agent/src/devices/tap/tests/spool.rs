@@ -153,3 +153,23 @@ async fn a_tap_whose_owner_is_gone_ends_without_being_told() {
     let told = async { while events.recv().await.is_some() {} };
     within(async { tokio::join!(devices.stopped(), told) }).await;
 }
+
+#[tokio::test]
+async fn a_spooled_receipt_bears_its_claim_and_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("one.prn"), "tea 5.00\n\x1dV\0").unwrap();
+    let (listener, target) = network_printer().await;
+    let settings = ReceiptTapConfig {
+        pos: PosSide::Spool(dir.path().to_owned()),
+        ..footer::with_footer(target)
+    };
+    let mut rig = Rig::start_with(settings, 64).await;
+    let mut printer = accepted(&listener).await;
+    let ((), paper) = tokio::join!(footer::offered(&mut rig), read_to_end(&mut printer));
+    drop(printer);
+    assert!(paper.starts_with(b"tea 5.00\n") && paper.ends_with(b"\x1dV\0"));
+    let content = footer::code().content();
+    assert!(footer::has(&paper, content.as_bytes()), "{paper:?}");
+    until(|| names(dir.path()).is_empty()).await;
+    assert_eq!(rig.devices.status()[0].counts.jobs, 1);
+}
