@@ -31,14 +31,27 @@ pub struct Setup {
     pub workstation: String,
     /// Scanners: name and port.
     pub scanners: Vec<(String, PathBuf)>,
-    /// Printers behind a tap: name, where the printer is (`none` for a virtual one), profile.
-    pub taps: Vec<(String, String, Option<PathBuf>)>,
+    /// Printers behind a tap.
+    pub taps: Vec<TapSetup>,
     /// Whether there is a journal folder `journal` with POSLog files.
     pub journal: bool,
     /// Beginnings of member card numbers.
     pub member_prefixes: Vec<String>,
     /// Further settings, as TOML.
     pub more: String,
+}
+
+/// A printer behind a tap.
+#[derive(Debug, Clone)]
+pub struct TapSetup {
+    /// Its name.
+    pub name: String,
+    /// Where the printer is; `none` for a virtual one.
+    pub printer: String,
+    /// How its receipts are read.
+    pub profile: Option<PathBuf>,
+    /// Further settings of it, as TOML.
+    pub more: &'static str,
 }
 
 impl Setup {
@@ -64,9 +77,25 @@ impl Setup {
 
     /// Adds a tap before the printer at `printer`, read with `profile`.
     #[must_use]
-    pub fn tap(mut self, name: &str, printer: &str, profile: Option<PathBuf>) -> Self {
-        self.taps
-            .push((name.to_owned(), printer.to_owned(), profile));
+    pub fn tap(self, name: &str, printer: &str, profile: Option<PathBuf>) -> Self {
+        self.tap_with(name, printer, profile, "")
+    }
+
+    /// Adds a tap with further settings, as TOML.
+    #[must_use]
+    pub fn tap_with(
+        mut self,
+        name: &str,
+        printer: &str,
+        profile: Option<PathBuf>,
+        more: &'static str,
+    ) -> Self {
+        self.taps.push(TapSetup {
+            name: name.to_owned(),
+            printer: printer.to_owned(),
+            profile,
+            more,
+        });
         self
     }
 
@@ -134,12 +163,19 @@ impl Terminal {
         for (name, port) in &self.setup.scanners {
             writeln!(toml, "[[scanner]]\nname = {name:?}\nport = {port:?}")?;
         }
-        for ((name, printer, profile), listen) in self.setup.taps.iter().zip(&self.taps) {
+        for (tap, listen) in self.setup.taps.iter().zip(&self.taps) {
+            let TapSetup {
+                name,
+                printer,
+                profile,
+                more,
+            } = tap;
             writeln!(toml, "[[receipt_tap]]\nname = {name:?}")?;
             writeln!(toml, "listen = \"{listen}\"\nprinter = {printer:?}")?;
             if let Some(profile) = profile {
                 writeln!(toml, "profile = {profile:?}")?;
             }
+            writeln!(toml, "{more}")?;
         }
         if self.setup.journal {
             writeln!(toml, "[[journal]]\nname = \"pos\"\nformat = \"poslog\"")?;
@@ -334,7 +370,7 @@ impl Terminal {
             .taps
             .iter()
             .zip(&self.taps)
-            .find(|((tap, ..), _)| tap == name)
+            .find(|(tap, _)| tap.name == name)
             .map(|(_, address)| *address)
             .with_context(|| format!("there is no tap {name}"))
     }

@@ -2,6 +2,9 @@
 //! connection of their own, directly, through socat (or a plain forwarder of the harness where there is
 //! none) and through the agent's tap, in turns.
 //!
+//! And what a claim code costs: the same job through a tap that holds the cut until sale and code are
+//! durable.
+//!
 //! A job is over for the POS when the printer answers the status request behind its last byte, as a POS
 //! asks that wants to know whether all of it was printed.
 
@@ -9,7 +12,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::{Row, micros, percentile, ratio};
 use crate::central::Database;
@@ -17,6 +21,7 @@ use crate::clock::{self, Stopwatch, wait_for};
 use crate::environment;
 use crate::line::Line;
 use crate::port;
+use crate::printer::Printer;
 use crate::process::{Daemon, command};
 use crate::receipt;
 use crate::sale::Sale;
@@ -32,13 +37,23 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Print jobs on each way.
 const JOBS: usize = 1_000;
+/// Print jobs with a footer: each records a sale.
+const FOOTED_JOBS: u32 = 300;
+const FOOTER: &str = "footer = \"Points: {code}\"\nfooter_hold_ms = 1000";
 /// How long socat may take to listen.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) fn measure() -> Result<Vec<Row>> {
     let scene = Scene::new("tap")?;
     let central = scene.central("central", &Database::Sqlite)?;
-    let shop = Shop::open(&scene, "till", &central, Setup::new("S001", "1"))?;
+    let footed = Printer::switch_on()?;
+    let setup = Setup::new("S001", "1").tap_with(
+        "footed",
+        &footed.address().to_string(),
+        Some(receipt::profile()?),
+        FOOTER,
+    );
+    let shop = Shop::open(&scene, "till", &central, setup)?;
     let peer = Peer::before(shop.printer.address(), &scene)?;
     let places = [
         shop.printer.address(),
@@ -65,20 +80,53 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     for _ in 0..JOBS {
         for (place, samples) in places.iter().zip(&mut jobs.0) {
             let watch = Stopwatch::start();
-            let mut way = Connection::open(*place)?;
-            way.0.write_all(&receipt)?;
-            way.ask()?;
+            print_and_ask(*place, &receipt)?;
             samples.push(watch.elapsed());
         }
     }
+
+    let mut footers = Samples::default();
+    let claims = [places[0], places[1], shop.terminal.tap("footed")?];
+    for sequence in 1..=FOOTED_JOBS {
+        let receipt = receipt::printed(&Sale::numbered("S001", "1", clock::now(), sequence));
+        for (place, samples) in claims.iter().zip(&mut footers.0) {
+            let watch = Stopwatch::start();
+            print_and_ask(*place, &receipt)?;
+            samples.push(watch.elapsed());
+        }
+    }
+    let device = shop.terminal.status()?;
+    let printed = claims_printed(&device)?;
+    ensure!(
+        printed == u64::from(FOOTED_JOBS),
+        "{printed} of {FOOTED_JOBS} receipts had a claim code"
+    );
+
     let name = peer.name;
     let what = format!("print job of {} bytes", receipt.len());
+    let claimed = "print job with a claim code";
     Ok(vec![
+        footers.row(claimed, "p50", 0.5, name, ""),
+        footers.row(claimed, "p99", 0.99, name, ""),
         requests.row("printer's status", "p50", 0.5, name, ""),
         requests.row("printer's status", "p99", 0.99, name, "p99 within 1 ms"),
         jobs.row(&what, "p50", 0.5, name, ""),
         jobs.row(&what, "p99", 0.99, name, "p99 within 1 ms"),
     ])
+}
+
+/// Prints a job and waits for the answer behind it.
+fn print_and_ask(place: SocketAddr, receipt: &[u8]) -> Result<()> {
+    let mut way = Connection::open(place)?;
+    way.0.write_all(receipt)?;
+    way.ask()
+}
+
+fn claims_printed(status: &Value) -> Result<u64> {
+    let devices = status["devices"].as_array().context("no devices")?;
+    let tap = devices.iter().find(|device| device["name"] == "footed");
+    tap.and_then(|tap| tap["footers"].as_u64())
+        .context("the tap does not count its footers")
 }
 
 /// What was measured directly, through the peer and through the tap.
