@@ -13,9 +13,10 @@ use tillbind_protocol::ids::{AccountRef, StoreId, TerminalId, WorkstationId};
 
 use crate::api_keys::Role;
 use crate::config::{Config, DEFAULT_FILE};
+use crate::duration::Seconds;
 use crate::export::{Format, Kind, Moment};
 use crate::serve::Central;
-use duration::Seconds;
+
 use failure::Failure;
 use output::Output;
 
@@ -23,7 +24,7 @@ mod accounts;
 mod api_keys;
 mod daemon;
 mod disputes;
-pub mod duration;
+
 mod exports;
 pub mod failure;
 mod listing;

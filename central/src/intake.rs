@@ -9,19 +9,16 @@
 //! A record that the database itself refuses must not stop the stream: the batch is then taken
 //! again with every record in a savepoint of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
-use tillbind_protocol::chain::{ChainHash, Mark};
+use sea_orm::DatabaseTransaction;
+use tillbind_protocol::chain::Mark;
 use tillbind_protocol::exchange::{ExchangeRequest, Verdict};
-use tillbind_protocol::ids::{Epoch, Seq, TerminalId};
-use tillbind_protocol::intake::{Accepted, Decision, Known, Missing, decide, places_to_compare};
+use tillbind_protocol::ids::{Epoch, Seq};
+use tillbind_protocol::intake::{Accepted, Decision, Known, decide};
 
 use crate::changes::Touched;
 use crate::members;
-use crate::plain_text::plain_text;
 use crate::quarantine::{self, Poisoned};
-use crate::store::statement::{ColumnType, execute, for_update, insert_many, row, rows};
+use crate::store::statement::{ColumnType, execute, for_update, insert_many};
 use crate::store::{Fault, Store, StoreError};
 use crate::terminals::Terminal;
 use crate::values;
@@ -34,16 +31,16 @@ pub mod rules;
 pub mod sale;
 mod sales;
 mod shelf;
+mod stream;
 
 use projection::{Item, Origin, Rules};
+use stream::{
+    count_filled, forks_of, move_watermark, note_gaps, open_stream, stored_chains, watermark,
+};
 
 /// How often a transaction that was in another's way is tried before the terminal is told that
 /// central is unavailable.
 const ATTEMPTS_MAX: usize = 5;
-/// Longest reason of a gap that is kept, in bytes.
-const GAP_REASON_BYTES_MAX: usize = 500;
-/// Stored chain values that one statement asks for by their places.
-const PLACES_A_STATEMENT: usize = 500;
 /// Largest place that the database can hold.
 pub const SEQ_MAX: u64 = i64::MAX as u64;
 
@@ -269,121 +266,6 @@ async fn project_one_by_one(
     Ok(poisoned)
 }
 
-async fn open_stream(
-    tx: &DatabaseTransaction,
-    arrival: &Arrival<'_>,
-    request: &ExchangeRequest,
-) -> Result<(), StoreError> {
-    let fork = request.hello.as_ref().and_then(|hello| hello.forked_from);
-    let genesis = Mark::genesis(request.epoch);
-    let sql = "INSERT INTO streams (terminal, epoch, watermark, chain, forked_from, forked_at,
-            first_seen_ms)
-        VALUES ($1, $2, 0, $3, $4, $5, $6)
-        ON CONFLICT (terminal, epoch) DO UPDATE SET
-            forked_from = COALESCE(streams.forked_from, excluded.forked_from),
-            forked_at = COALESCE(streams.forked_at, excluded.forked_at)";
-    let values = values![
-        arrival.terminal.id.as_str(),
-        request.epoch.to_string(),
-        genesis.chain.to_string(),
-        fork.map(|fork| fork.epoch.to_string()),
-        fork.map(|fork| column(fork.at)),
-        arrival.received_ms,
-    ];
-    execute(tx, "open a stream", sql, values).await?;
-    Ok(())
-}
-
-async fn watermark(
-    on: &impl ConnectionTrait,
-    id: &TerminalId,
-    epoch: Epoch,
-    lock: &str,
-) -> Result<Option<Mark>, StoreError> {
-    let operation = "read a watermark";
-    let sql =
-        format!("SELECT watermark, chain FROM streams WHERE terminal = $1 AND epoch = $2{lock}");
-    let values = values![id.as_str(), epoch.to_string()];
-    let Some(row) = row(on, operation, &sql, values).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Mark {
-        seq: place(row.int(0)?),
-        chain: link(operation, row.text(1)?)?,
-    }))
-}
-
-/// The places at which other epochs of this terminal left this one.
-async fn forks_of(
-    on: &impl ConnectionTrait,
-    id: &TerminalId,
-    epoch: Epoch,
-) -> Result<Vec<Seq>, StoreError> {
-    let sql = "SELECT forked_at FROM streams
-        WHERE terminal = $1 AND forked_from = $2 AND forked_at IS NOT NULL";
-    let values = values![id.as_str(), epoch.to_string()];
-    rows(on, "read where a stream was left", sql, values)
-        .await?
-        .iter()
-        .map(|row| Ok(place(row.int(0)?)))
-        .collect()
-}
-
-/// Stored chain values, and which of them fill a gap.
-#[derive(Default)]
-struct Chains {
-    values: BTreeMap<Seq, ChainHash>,
-    fillers: BTreeSet<Seq>,
-}
-
-async fn stored_chains(
-    on: &impl ConnectionTrait,
-    id: &TerminalId,
-    stored: Option<&Mark>,
-    request: &ExchangeRequest,
-) -> Result<Chains, StoreError> {
-    let operation = "read stored chain values";
-    let places = places_to_compare(stored, request);
-    let mut chains = Chains::default();
-    let Some((first, last)) = places.first().zip(places.last()) else {
-        return Ok(chains);
-    };
-    // One range when it is about as short as the list (a resend), lists of places otherwise.
-    let span = last.0 - first.0;
-    let ranges: Vec<(String, Vec<Value>)> = if span <= places.len() as u64 * 2 {
-        let range = "seq BETWEEN $3 AND $4".to_owned();
-        vec![(range, values![column(*first), column(*last)])]
-    } else {
-        places
-            .chunks(PLACES_A_STATEMENT)
-            .map(|some| {
-                let names: Vec<String> = (3..3 + some.len()).map(|n| format!("${n}")).collect();
-                let list = format!("seq IN ({})", names.join(", "));
-                (list, some.iter().map(|seq| column(*seq).into()).collect())
-            })
-            .collect()
-    };
-    for (condition, mut of_places) in ranges {
-        let sql = format!(
-            "SELECT seq, chain, CAST(CASE WHEN EXISTS (
-                    SELECT 1 FROM gaps g WHERE g.terminal = events.terminal
-                        AND g.epoch = events.epoch AND events.seq BETWEEN g.from_seq AND g.to_seq
-                ) THEN 1 ELSE 0 END AS BIGINT)
-            FROM events WHERE terminal = $1 AND epoch = $2 AND {condition}"
-        );
-        let mut values = values![id.as_str(), request.epoch.to_string()];
-        values.append(&mut of_places);
-        for row in rows(on, operation, &sql, values).await? {
-            let seq = place(row.int(0)?);
-            chains.values.insert(seq, link(operation, row.text(1)?)?);
-            if row.int(2)? != 0 {
-                chains.fillers.insert(seq);
-            }
-        }
-    }
-    Ok(chains)
-}
-
 async fn store_events(
     tx: &DatabaseTransaction,
     arrival: &Arrival<'_>,
@@ -421,65 +303,6 @@ async fn store_events(
     Ok(())
 }
 
-async fn note_gaps(
-    tx: &DatabaseTransaction,
-    arrival: &Arrival<'_>,
-    epoch: Epoch,
-    gaps: &[Missing<'_>],
-) -> Result<(), StoreError> {
-    use ColumnType::{Int, Text};
-
-    let same = vec![
-        ("terminal", arrival.terminal.id.as_str().into()),
-        ("epoch", epoch.to_string().into()),
-        ("reported_ms", arrival.received_ms.into()),
-    ];
-    let columns = [("from_seq", Int), ("to_seq", Int), ("reason", Text)];
-    let line = |gap: &Missing<'_>| {
-        values![
-            column(gap.from),
-            column(gap.to),
-            plain_text(gap.reason, GAP_REASON_BYTES_MAX),
-        ]
-    };
-    let lines = gaps.iter().map(line).collect();
-    insert_many(tx, "record gaps", "gaps", same, &columns, lines, "").await?;
-    Ok(())
-}
-
-/// Counts anew what has come of the gaps from a place on.
-async fn count_filled(
-    tx: &DatabaseTransaction,
-    id: &TerminalId,
-    epoch: Epoch,
-    first: Seq,
-) -> Result<(), StoreError> {
-    let sql = "UPDATE gaps SET filled = (SELECT COUNT(*) FROM events e
-            WHERE e.terminal = gaps.terminal AND e.epoch = gaps.epoch
-                AND e.seq BETWEEN gaps.from_seq AND gaps.to_seq)
-        WHERE terminal = $1 AND epoch = $2 AND to_seq >= $3";
-    let values = values![id.as_str(), epoch.to_string(), column(first)];
-    execute(tx, "count what fills a gap", sql, values).await?;
-    Ok(())
-}
-
-async fn move_watermark(
-    tx: &DatabaseTransaction,
-    id: &TerminalId,
-    epoch: Epoch,
-    mark: &Mark,
-) -> Result<(), StoreError> {
-    let sql = "UPDATE streams SET watermark = $3, chain = $4 WHERE terminal = $1 AND epoch = $2";
-    let values = values![
-        id.as_str(),
-        epoch.to_string(),
-        column(mark.seq),
-        mark.chain.to_string()
-    ];
-    execute(tx, "move a watermark", sql, values).await?;
-    Ok(())
-}
-
 /// Returns a place as the database holds it. Larger ones are refused at the door.
 pub(crate) fn column(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
@@ -488,9 +311,4 @@ pub(crate) fn column(seq: Seq) -> i64 {
 /// Returns a place that the database held.
 pub(crate) fn place(column: i64) -> Seq {
     Seq(u64::try_from(column).unwrap_or_default())
-}
-
-fn link(operation: &'static str, text: String) -> Result<ChainHash, StoreError> {
-    text.try_into()
-        .map_err(|e| StoreError::foreign_value(operation, e))
 }

@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod dictionary;
+pub mod duration;
 pub mod enrolment;
 pub mod entropy;
 pub mod export;
