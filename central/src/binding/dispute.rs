@@ -3,7 +3,7 @@
 use sea_orm::DatabaseTransaction;
 use tillbind_protocol::ids::{AccountRef, BindingId, CardNumber, MemberId};
 
-use super::registry::Requested;
+use super::registry::Plea;
 use crate::audit::{self, Entry};
 use crate::changes::Touched;
 use crate::ledger::{self, Booking, Reason};
@@ -37,11 +37,10 @@ pub enum SettleError {
 /// Opens a dispute, unless the same claim is open already. Its name is the losing request's.
 pub(super) async fn open(
     tx: &DatabaseTransaction,
-    requested: &Requested<'_>,
+    plea: &Plea<'_>,
     holder: &AccountRef,
     reason: &str,
 ) -> Result<(), StoreError> {
-    let request = requested.request;
     let sql = "INSERT INTO disputes (id, card, platform, holder_account, holder_binding,
             claimant_account, claimant_binding, reason, opened_ms)
         SELECT $1, $2, $3, $4,
@@ -51,14 +50,14 @@ pub(super) async fn open(
         WHERE NOT EXISTS (SELECT 1 FROM disputes WHERE card = $2 AND claimant_account = $5
             AND settled_ms IS NULL)";
     let values = values![
-        format!("d-{}", request.id),
-        request.card.expose(),
-        request.account.platform(),
+        format!("d-{}", plea.id),
+        plea.card.expose(),
+        plea.account.platform(),
         holder.to_string(),
-        request.account.to_string(),
-        request.id.as_str(),
+        plea.account.to_string(),
+        plea.id.as_str(),
         reason,
-        requested.received_ms,
+        plea.decided_ms,
     ];
     execute(tx, "open a dispute", sql, values).await?;
     Ok(())

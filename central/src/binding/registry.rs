@@ -42,8 +42,37 @@ pub enum Registered {
     NameTaken,
 }
 
-/// Rules on a request and writes the ruling. The caller holds the lock of membership and the card's
-/// row; the card exists.
+/// What is to be ruled on, whoever asks: a terminal, or a shopper with a claim code.
+#[derive(Debug, Clone)]
+pub struct Plea<'r> {
+    /// Name of the binding.
+    pub id: &'r BindingId,
+    /// The card.
+    pub card: &'r CardNumber,
+    /// The account.
+    pub account: &'r AccountRef,
+    /// Stable name of what speaks for it.
+    pub evidence: &'static str,
+    /// The evidence itself, as JSON.
+    pub evidence_body: String,
+    /// Why the evidence does not hold, if it does not.
+    pub evidence_fault: Option<String>,
+    /// The member code's nonce, which binds one card alone.
+    pub nonce: Option<String>,
+    /// The terminal whose event it rests on.
+    pub terminal: &'r TerminalId,
+    /// The event's epoch.
+    pub epoch: Epoch,
+    /// The event's place.
+    pub seq: Seq,
+    /// When it was asked for, in milliseconds by central's clock.
+    pub requested_ms: i64,
+    /// When it is ruled on, in milliseconds by central's clock.
+    pub decided_ms: i64,
+}
+
+/// Rules on a terminal's request and writes the ruling. The caller holds the lock of membership and the
+/// card's row; the card exists.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -54,16 +83,8 @@ pub async fn register(
     touched: &mut Touched,
 ) -> Result<Registered, StoreError> {
     let request = requested.request;
-    let sql = "SELECT card, account FROM bindings WHERE id = $1";
-    let known = row(tx, "look up a binding", sql, values![request.id.as_str()]).await?;
-    if let Some(known) = known {
-        let same = known.text(0)? == request.card.expose()
-            && known.text(1)? == request.account.to_string();
-        return Ok(if same {
-            Registered::Ruled
-        } else {
-            Registered::NameTaken
-        });
+    if let Some(known) = known(tx, &request.id, &request.card, &request.account).await? {
+        return Ok(known);
     }
     let key_set = keys::ever_valid(tx).await?;
     let at = evidence::request_time(
@@ -72,29 +93,71 @@ pub async fn register(
         requested.received_ms,
     );
     let verified = evidence::verify(request, &key_set, at);
-    let nonce = verified.as_ref().ok().map(hex::encode);
-    let facts = load(
-        tx,
-        request,
-        verified.err(),
-        nonce.as_deref(),
-        cards_of_account_max,
-    )
-    .await?;
-    let ruling = decide(&facts);
-    write(tx, requested, nonce, &ruling, touched).await?;
+    let evidence_body = serde_json::to_string(&request.evidence)
+        .map_err(|e| StoreError::foreign_value("keep the evidence", e))?;
+    let plea = Plea {
+        id: &request.id,
+        card: &request.card,
+        account: &request.account,
+        evidence: request.evidence.as_str(),
+        evidence_body,
+        nonce: verified.as_ref().ok().map(hex::encode),
+        evidence_fault: verified.err(),
+        terminal: requested.terminal,
+        epoch: requested.epoch,
+        seq: requested.seq,
+        requested_ms: requested.stamp.corrected_ms(),
+        decided_ms: requested.received_ms,
+    };
+    rule(tx, &plea, cards_of_account_max, touched).await?;
     Ok(Registered::Ruled)
+}
+
+/// Returns what is known under a binding's name, if anything is.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn known(
+    tx: &DatabaseTransaction,
+    id: &BindingId,
+    card: &CardNumber,
+    account: &AccountRef,
+) -> Result<Option<Registered>, StoreError> {
+    let sql = "SELECT card, account FROM bindings WHERE id = $1";
+    let Some(known) = row(tx, "look up a binding", sql, values![id.as_str()]).await? else {
+        return Ok(None);
+    };
+    let same = known.text(0)? == card.expose() && known.text(1)? == account.to_string();
+    Ok(Some(if same {
+        Registered::Ruled
+    } else {
+        Registered::NameTaken
+    }))
+}
+
+/// Rules on a plea whose name is not known yet and writes the ruling. The caller holds the lock of
+/// membership and the card's row; the card exists.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn rule(
+    tx: &DatabaseTransaction,
+    plea: &Plea<'_>,
+    cards_of_account_max: usize,
+    touched: &mut Touched,
+) -> Result<Ruling, StoreError> {
+    let ruling = decide(&load(tx, plea, cards_of_account_max).await?);
+    write(tx, plea, &ruling, touched).await?;
+    Ok(ruling)
 }
 
 async fn load(
     tx: &DatabaseTransaction,
-    request: &BindingRequest,
-    evidence_fault: Option<String>,
-    nonce: Option<&str>,
+    plea: &Plea<'_>,
     cards_of_account_max: usize,
 ) -> Result<Facts, StoreError> {
-    let card = request.card.expose();
-    let account = request.account.to_string();
+    let card = plea.card.expose();
+    let account = plea.account.to_string();
     let account_member = {
         let sql = "SELECT m.member, m.created_ms FROM accounts a
             JOIN members m ON m.member = a.member WHERE a.account = $1";
@@ -105,7 +168,7 @@ async fn load(
             JOIN members m ON m.member = c.member WHERE c.card = $1";
         member(tx, sql, card).await?
     };
-    let code_used_for_another_card = match nonce {
+    let code_used_for_another_card = match plea.nonce.as_deref() {
         None => false,
         Some(nonce) => {
             let sql = "SELECT id FROM bindings WHERE nonce = $1 AND card <> $2
@@ -119,13 +182,13 @@ async fn load(
         _ => None,
     };
     Ok(Facts {
-        account: request.account.clone(),
-        evidence_fault,
+        account: plea.account.clone(),
+        evidence_fault: plea.evidence_fault.clone(),
         code_used_for_another_card,
         account_member,
         card_member,
-        holder: holder(tx, &request.card, request.account.platform()).await?,
-        cards_of_account: cards_of(tx, &request.account).await?,
+        holder: holder(tx, plea.card, plea.account.platform()).await?,
+        cards_of_account: cards_of(tx, plea.account).await?,
         cards_of_account_max,
         clash,
     })
@@ -200,57 +263,45 @@ async fn clash(
 
 async fn write(
     tx: &DatabaseTransaction,
-    requested: &Requested<'_>,
-    nonce: Option<String>,
+    plea: &Plea<'_>,
     ruling: &Ruling,
     touched: &mut Touched,
 ) -> Result<(), StoreError> {
-    let request = requested.request;
     let (state, reason, repeats) = match ruling {
         Ruling::Confirm(Join::Repeats(first)) => ("confirmed", None, Some(first.as_str())),
         Ruling::Confirm(_) => ("confirmed", None, None),
         Ruling::Reject { reason, .. } => ("rejected", Some(reason.as_str()), None),
     };
-    let body = serde_json::to_string(&request.evidence)
-        .map_err(|e| StoreError::foreign_value("keep the evidence", e))?;
     let sql = "INSERT INTO bindings (id, card, account, platform, state, evidence, evidence_body,
         nonce, terminal, epoch, seq, requested_ms, decided_ms, reason, repeats, version)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0)";
     let values = values![
-        request.id.as_str(),
-        request.card.expose(),
-        request.account.to_string(),
-        request.account.platform(),
+        plea.id.as_str(),
+        plea.card.expose(),
+        plea.account.to_string(),
+        plea.account.platform(),
         state,
-        request.evidence.as_str(),
-        body,
-        nonce,
-        requested.terminal.as_str(),
-        requested.epoch.to_string(),
-        i64::try_from(requested.seq.0).unwrap_or(i64::MAX),
-        requested.stamp.corrected_ms(),
-        requested.received_ms,
+        plea.evidence,
+        plea.evidence_body.as_str(),
+        plea.nonce.as_deref(),
+        plea.terminal.as_str(),
+        plea.epoch.to_string(),
+        i64::try_from(plea.seq.0).unwrap_or(i64::MAX),
+        plea.requested_ms,
+        plea.decided_ms,
         reason,
         repeats,
     ];
     execute(tx, "write a ruling", sql, values).await?;
-    touched.binding(request.id.as_str());
+    touched.binding(plea.id.as_str());
     match ruling {
         Ruling::Confirm(join) => {
-            apply(
-                tx,
-                &request.id,
-                &request.card,
-                join,
-                touched,
-                requested.received_ms,
-            )
-            .await
+            apply(tx, plea.id, plea.card, join, touched, plea.decided_ms).await
         }
         Ruling::Reject {
             reason,
             dispute_with: Some(holder),
-        } => super::dispute::open(tx, requested, holder, reason).await,
+        } => super::dispute::open(tx, plea, holder, reason).await,
         Ruling::Reject {
             dispute_with: None, ..
         } => Ok(()),
