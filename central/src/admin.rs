@@ -24,6 +24,7 @@ use crate::sync::listener::Listener;
 
 mod access;
 mod accounts;
+mod claims;
 mod disputes;
 mod document;
 mod exports;
@@ -107,6 +108,7 @@ pub fn router(central: &Central) -> Router {
     let operating = Router::new()
         .route("/api/v1/accounts", post(accounts::create))
         .route("/api/v1/member-codes", post(accounts::create_code))
+        .route("/api/v1/claims/redeem", post(claims::redeem))
         .route("/api/v1/disputes/{id}/settle", post(disputes::settle))
         .route("/api/v1/quarantine/replay", post(quarantine::replay_many))
         .route("/api/v1/quarantine/{id}/reveal", post(quarantine::reveal))

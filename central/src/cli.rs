@@ -22,6 +22,7 @@ use output::Output;
 
 mod accounts;
 mod api_keys;
+mod claims;
 mod daemon;
 mod disputes;
 
@@ -66,6 +67,9 @@ enum Command {
     MemberCode(MemberCodeCommand),
     /// Writes everything of a kind to stdout, as of one moment.
     Export(ExportArguments),
+    /// Codes that terminals print on receipts.
+    #[command(subcommand)]
+    Claim(ClaimCommand),
     /// Cards that two accounts claim.
     #[command(subcommand)]
     Dispute(DisputeCommand),
@@ -140,8 +144,8 @@ enum MemberCodeCommand {
 
 #[derive(Debug, Args)]
 struct ExportArguments {
-    /// transactions, events, cards, members, bindings, terminals, gaps, quarantine, disputes or
-    /// audit.
+    /// transactions, events, cards, members, bindings, terminals, gaps, quarantine, disputes, claims
+    /// or audit.
     kind: Kind,
     /// ndjson or csv.
     #[arg(long, default_value = "ndjson")]
@@ -158,6 +162,24 @@ struct ExportArguments {
     /// Of this terminal alone.
     #[arg(long)]
     terminal: Option<TerminalId>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClaimCommand {
+    /// Redeems a code for the account that entered it: binds the sale's card, or credits the sale.
+    Redeem {
+        /// The code as it stands on the receipt.
+        code: String,
+        /// The account, as in tmall:82731.
+        #[arg(long, value_name = "PLATFORM:ID")]
+        account: AccountRef,
+    },
+    /// Lists codes that were entered and wait for their terminal or their sale.
+    List {
+        /// Every code that a terminal printed, and what became of it.
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -307,6 +329,7 @@ async fn command(arguments: Arguments, output: Output, user: &str) -> Result<(),
         Command::Account(command) => accounts::run(&desk, command).await,
         Command::MemberCode(command) => accounts::run_code(&desk, command).await,
         Command::Export(export) => exports::run(&desk, export).await,
+        Command::Claim(command) => claims::run(&desk, command).await,
         Command::Dispute(command) => disputes::run(&desk, command).await,
         Command::Quarantine(command) => quarantine::run(&desk, command).await,
         Command::Terminal(command) => terminals::run(&desk, command).await,

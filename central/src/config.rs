@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::duration::Seconds;
 use crate::sync::PAGES_MAX;
 
 /// The file that is read when none is named.
@@ -13,6 +14,13 @@ pub const DEFAULT_FILE: &str = "/etc/tillbind/central.toml";
 /// Connections to PostgreSQL beside those of exchanges and pages: for what is newest, enrolments and
 /// headquarters.
 const SPARE_CONNECTIONS: usize = 4;
+
+/// Seconds of a day.
+const DAY_S: i64 = 24 * 60 * 60;
+/// Longest that a code is remembered: what is entered and never heard of must end.
+const CLAIM_WAIT_MAX: Seconds = Seconds(90 * DAY_S);
+/// Longest that a code works.
+const CLAIM_VALID_MAX: Seconds = Seconds(3_650 * DAY_S);
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +79,9 @@ pub struct Config {
     /// Bindings.
     #[serde(default)]
     pub binding: BindingConfig,
+    /// Claim codes.
+    #[serde(default)]
+    pub claims: ClaimsConfig,
     /// PostgreSQL.
     #[serde(default)]
     pub postgres: PostgresConfig,
@@ -158,6 +169,26 @@ impl Default for BindingConfig {
     fn default() -> Self {
         Self {
             cards_per_account_max: 5,
+        }
+    }
+}
+
+/// Claim codes, which shoppers enter online. A code counts by what was set when it was entered.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClaimsConfig {
+    /// How long a code that was entered before its terminal was in touch is remembered: `30s`, `2m`,
+    /// `24h`, `7d`. Then it must be entered again.
+    pub wait_for: Seconds,
+    /// How long a code works after its receipt was printed.
+    pub valid_for: Seconds,
+}
+
+impl Default for ClaimsConfig {
+    fn default() -> Self {
+        Self {
+            wait_for: Seconds(7 * DAY_S),
+            valid_for: Seconds(90 * DAY_S),
         }
     }
 }
@@ -265,6 +296,12 @@ impl Config {
         if self.binding.cards_per_account_max < 1 {
             return Some(("binding.cards_per_account_max", "needs at least 1"));
         }
+        if self.claims.wait_for > CLAIM_WAIT_MAX {
+            return Some(("claims.wait_for", "needs at most 90d"));
+        }
+        if self.claims.valid_for > CLAIM_VALID_MAX {
+            return Some(("claims.valid_for", "needs at most 3650d"));
+        }
         if self.sync.connections_max < 1 {
             return Some(("sync.connections_max", "needs at least 1"));
         }
@@ -342,11 +379,24 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_is_written_with_its_unit() {
+        let config = parse("[claims]\nwait_for = \"36h\"\n").unwrap();
+        assert_eq!(config.claims.wait_for.ms(), 36 * 3_600_000);
+        assert_eq!(config.claims.valid_for.to_string(), "90d");
+        let error = parse("[claims]\nvalid_for = \"soon\"\n").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("line 2") && text.contains("unit"), "{text}");
+        assert!(parse("[claims]\nwait_for = 7\n").is_err());
+    }
+
+    #[test]
     fn a_senseless_value_is_named() {
         for (text, setting) in [
             ("database = \"mysql://x\"", "database"),
             ("[points]\nminor_per_point = 0", "points.minor_per_point"),
             ("public_names = [\"https://hq\"]", "public_names"),
+            ("[claims]\nwait_for = \"91d\"", "claims.wait_for"),
+            ("[claims]\nvalid_for = \"3651d\"", "claims.valid_for"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(setting), "{error}");

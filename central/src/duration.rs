@@ -3,9 +3,26 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+
 /// A duration in whole seconds, at least one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Seconds(pub i64);
+
+impl Seconds {
+    /// Returns it in milliseconds.
+    pub fn ms(self) -> i64 {
+        self.0.saturating_mul(1_000)
+    }
+}
+
+impl TryFrom<String> for Seconds {
+    type Error = DurationError;
+    fn try_from(text: String) -> Result<Self, DurationError> {
+        text.parse()
+    }
+}
 
 /// A text that is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

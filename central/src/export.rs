@@ -24,6 +24,7 @@ pub mod audit;
 pub mod bindings;
 pub mod cards;
 mod cells;
+pub mod claims;
 pub mod disputes;
 mod encoder;
 pub mod events;
@@ -59,6 +60,8 @@ pub enum Kind {
     Quarantine,
     /// Cards that two accounts want.
     Disputes,
+    /// Claim codes, by their digest.
+    Claims,
     /// Who did what at headquarters.
     Audit,
 }
@@ -72,7 +75,7 @@ pub struct KindError {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Transactions,
         Self::Events,
         Self::Cards,
@@ -82,6 +85,7 @@ impl Kind {
         Self::Gaps,
         Self::Quarantine,
         Self::Disputes,
+        Self::Claims,
         Self::Audit,
     ];
 
@@ -97,6 +101,7 @@ impl Kind {
             Self::Gaps => "gaps",
             Self::Quarantine => "quarantine",
             Self::Disputes => "disputes",
+            Self::Claims => "claims",
             Self::Audit => "audit",
         }
     }
@@ -118,6 +123,7 @@ impl Kind {
             Self::Gaps => gaps::COLUMNS,
             Self::Quarantine => quarantine::COLUMNS,
             Self::Disputes => disputes::COLUMNS,
+            Self::Claims => claims::COLUMNS,
             Self::Audit => audit::COLUMNS,
         }
     }
@@ -133,6 +139,7 @@ impl Kind {
             Self::Gaps => &gaps::LISTING,
             Self::Quarantine => &quarantine::LISTING,
             Self::Disputes => &disputes::LISTING,
+            Self::Claims => &claims::LISTING,
             Self::Audit => &audit::LISTING,
         }
     }
@@ -148,6 +155,7 @@ impl Kind {
             Self::Gaps => each(page, gaps::line),
             Self::Quarantine => each(page, quarantine::line),
             Self::Disputes => each(page, disputes::line),
+            Self::Claims => each(page, claims::line),
             Self::Audit => each(page, audit::line),
         }
     }
@@ -189,7 +197,7 @@ pub struct Filter {
     /// From this moment on. It is compared with the kind's own time: `recorded_at` of transactions,
     /// `received_at` of events, `first_seen_at` of cards, the making of members, `requested_at` of
     /// bindings, `last_seen_at` of terminals, `reported_at` of gaps, `quarantined_at`, `opened_at` of
-    /// disputes, `at` of the trail.
+    /// disputes, `offered_at` of claims or else `asked_at`, `at` of the trail.
     pub since: Option<Moment>,
     /// Before this moment.
     pub until: Option<Moment>,
@@ -197,7 +205,7 @@ pub struct Filter {
     pub store: Option<StoreId>,
     /// Of this terminal.
     pub terminal: Option<TerminalId>,
-    /// What waits for somebody: disputes not settled, records still in quarantine.
+    /// What waits: disputes not settled, records still in quarantine, claims that were entered early.
     pub open: bool,
 }
 

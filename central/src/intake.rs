@@ -18,12 +18,12 @@ use tillbind_protocol::intake::{Accepted, Decision, Known, decide};
 use crate::changes::Touched;
 use crate::members;
 use crate::quarantine::{self, Poisoned};
-use crate::store::statement::{ColumnType, execute, for_update, insert_many};
+use crate::store::statement::{ColumnType, execute, insert_many};
 use crate::store::{Fault, Store, StoreError};
 use crate::terminals::Terminal;
 use crate::values;
 
-mod cards;
+pub(crate) mod cards;
 mod express;
 pub mod projection;
 pub mod reading;
@@ -35,7 +35,8 @@ mod stream;
 
 use projection::{Item, Origin, Rules};
 use stream::{
-    count_filled, forks_of, move_watermark, note_gaps, open_stream, stored_chains, watermark,
+    count_filled, forks_of, locked_watermark, move_watermark, note_gaps, open_stream,
+    stored_chains, watermark,
 };
 
 /// How often a transaction that was in another's way is tried before the terminal is told that
@@ -114,7 +115,7 @@ async fn poll(
 ) -> Result<Taken, StoreError> {
     let on = store.reader();
     let id = &arrival.terminal.id;
-    let stored = watermark(on, id, request.epoch, "").await?;
+    let stored = watermark(on, id, request.epoch).await?;
     let chains = stored_chains(on, id, stored.as_ref(), request).await?;
     // Nothing of a poll is stored, so no fork can be in its way.
     let known = Known {
@@ -143,7 +144,7 @@ async fn take_once(
     let tx = store.begin().await?;
     let id = &arrival.terminal.id;
     open_stream(&tx, arrival, request).await?;
-    let stored = watermark(&*tx, id, request.epoch, for_update(&*tx)).await?;
+    let (stored, claims_wait) = locked_watermark(&tx, arrival.terminal, request.epoch).await?;
     let chains = stored_chains(&*tx, id, stored.as_ref(), request).await?;
     let forks = forks_of(&*tx, id, request.epoch).await?;
     let known = Known {
@@ -176,6 +177,8 @@ async fn take_once(
         epoch: request.epoch,
         sent_local_ms: request.at_ms,
         received_ms: arrival.received_ms,
+        now_ms: arrival.received_ms,
+        claims_wait,
         rules: arrival.rules,
     };
     let mut touched = Touched::default();

@@ -17,6 +17,7 @@ pub mod audit;
 pub mod binding;
 pub mod ca;
 pub mod changes;
+pub mod claims;
 pub mod cli;
 pub mod clock;
 pub mod config;

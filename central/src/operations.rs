@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use tillbind_protocol::ids::{AccountRef, StoreId, WorkstationId};
 
 use crate::audit::{self, Entry};
+use crate::claims::ClaimRules;
 use crate::data_dir::FileError;
 use crate::enrolment::{self, EnrolError, NewToken};
 use crate::intake::projection::Rules;
@@ -172,6 +173,15 @@ pub fn rules(central: &Central) -> Rules {
     Rules {
         minor_per_point: central.config.points.minor_per_point,
         cards_per_account_max: central.config.binding.cards_per_account_max,
+    }
+}
+
+/// Returns the rules by which a claim code is judged.
+pub fn claim_rules(central: &Central) -> ClaimRules {
+    ClaimRules {
+        wait_ms: central.config.claims.wait_for.ms(),
+        valid_ms: central.config.claims.valid_for.ms(),
+        rules: rules(central),
     }
 }
 

@@ -124,6 +124,8 @@ pub async fn replay(
         // The clocks' difference at the exchange was not kept: the event's own time counts.
         sent_local_ms: entered.received_ms,
         received_ms: entered.received_ms,
+        now_ms,
+        claims_wait: true,
         rules,
     };
     let item = Item {

@@ -9,7 +9,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, disputes, health, keys, metrics, quarantine, refusal, terminals};
+use super::{accounts, claims, disputes, health, keys, metrics, quarantine, refusal, terminals};
 use crate::api_keys::Role;
 use crate::export::{self, Kind};
 
@@ -26,6 +26,7 @@ use crate::export::{self, Kind};
         quarantine::show,
         accounts::create,
         accounts::create_code,
+        claims::redeem,
         disputes::settle,
         quarantine::replay_many,
         quarantine::reveal,
@@ -48,6 +49,7 @@ use crate::export::{self, Kind};
         export::gaps::Gap,
         export::quarantine::Quarantined,
         export::disputes::Dispute,
+        export::claims::Claim,
         export::audit::Entry,
     )),
     modifiers(&BearerKey, &Exports),
@@ -93,7 +95,8 @@ pub(super) fn export_role(kind: Kind) -> Role {
         | Kind::Terminals
         | Kind::Gaps
         | Kind::Quarantine
-        | Kind::Disputes => Role::Reader,
+        | Kind::Disputes
+        | Kind::Claims => Role::Reader,
         Kind::Audit => Role::Admin,
     }
 }
@@ -109,6 +112,7 @@ fn line_schema(kind: Kind) -> &'static str {
         Kind::Gaps => "Gap",
         Kind::Quarantine => "Quarantined",
         Kind::Disputes => "Dispute",
+        Kind::Claims => "Claim",
         Kind::Audit => "Entry",
     }
 }
@@ -138,7 +142,7 @@ fn operation(kind: Kind) -> utoipa::openapi::path::Operation {
         ("terminal", "Of this terminal alone"),
         (
             "open",
-            "true: what waits for somebody (quarantine, disputes)",
+            "true: what waits for somebody or something (quarantine, disputes, claims)",
         ),
     ] {
         let parameter = ParameterBuilder::new()

@@ -17,7 +17,7 @@ use crate::store::statement::row;
 use crate::values;
 
 /// Name, meaning and query of each figure. `$1` is the time.
-const GAUGES: [(&str, &str, &str); 11] = [
+const GAUGES: [(&str, &str, &str); 12] = [
     (
         "tillbind_terminals",
         "Terminals that may sync.",
@@ -71,6 +71,11 @@ const GAUGES: [(&str, &str, &str); 11] = [
         "tillbind_disputes_open",
         "Cards that two accounts claim.",
         "SELECT COUNT(*) FROM disputes WHERE settled_ms IS NULL AND $1 > 0",
+    ),
+    (
+        "tillbind_claims_waiting",
+        "Claim codes that were entered and wait for their terminal or their sale.",
+        "SELECT COUNT(*) FROM claims WHERE state = 'waiting' AND waits_until_ms > $1",
     ),
     (
         "tillbind_gaps_events",

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::api_keys::{ApiKeyError, Role};
 use crate::binding::dispute::SettleError;
+use crate::claims::RedeemError;
 use crate::enrolment::EnrolError;
 use crate::export::ExportError;
 use crate::keys::KeyError;
@@ -246,6 +247,19 @@ impl From<SettleError> for Refused {
             SettleError::Settled(_) => Self::Conflict(error.to_string()),
             SettleError::NoParty { .. } => Self::BadRequest(error.to_string()),
             SettleError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RedeemError> for Refused {
+    fn from(error: RedeemError) -> Self {
+        match error {
+            RedeemError::Code(_) => Self::BadRequest(error.to_string()),
+            RedeemError::NoAccount(_) => Self::NotFound(error.to_string()),
+            RedeemError::OtherAccount | RedeemError::TooManyWaiting | RedeemError::Refused(_) => {
+                Self::Conflict(error.to_string())
+            }
+            RedeemError::Store(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::api_keys::ApiKeyError;
 use crate::binding::dispute::SettleError;
 use crate::ca::CaError;
+use crate::claims::RedeemError;
 use crate::config::ConfigError;
 use crate::enrolment::EnrolError;
 use crate::export::ExportError;
@@ -53,6 +54,9 @@ pub enum Failure {
     /// No settlement.
     #[error(transparent)]
     Settle(#[from] SettleError),
+    /// No redemption.
+    #[error(transparent)]
+    Redeem(#[from] RedeemError),
     /// The quarantine stays as it is.
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
@@ -111,7 +115,8 @@ impl Failure {
                 WRONG_USE
             }
             Self::Token(TokenError::Life(_) | TokenError::Url(_) | TokenError::NoPort)
-            | Self::Key(KeyError::Ttl(_)) => WRONG_USE,
+            | Self::Key(KeyError::Ttl(_))
+            | Self::Redeem(RedeemError::Code(_)) => WRONG_USE,
             Self::NoInstallation(_)
             | Self::Serve(ServeError::File(_) | ServeError::Open(OpenError::Connect { .. })) => {
                 UNREACHABLE
@@ -126,6 +131,7 @@ impl Failure {
             | Self::Account(AccountError::Store(error))
             | Self::ApiKey(ApiKeyError::Store(error))
             | Self::Settle(SettleError::Store(error))
+            | Self::Redeem(RedeemError::Store(error))
             | Self::Quarantine(QuarantineError::Store(error))
             | Self::Token(TokenError::Enrol(EnrolError::Store(error)))
             | Self::Export(ExportError::Store(error)) => match error.fault() {
@@ -137,6 +143,7 @@ impl Failure {
             | Self::Account(_)
             | Self::Key(_)
             | Self::Settle(_)
+            | Self::Redeem(_)
             | Self::Quarantine(_)
             | Self::ApiKey(_)
             | Self::Export(_)

@@ -49,9 +49,9 @@ pub struct Binding {
     member: Option<String>,
     /// `requested`, `confirmed`, `rejected` or `revoked`.
     state: String,
-    /// What spoke for it: `member-code`.
+    /// What spoke for it: `member-code`, or `claim`, a code from a receipt.
     evidence: String,
-    /// The terminal that asked.
+    /// The terminal that asked, or that printed the claim code.
     terminal: String,
     /// When it was asked, corrected to central's clock.
     requested_at: Moment,

@@ -52,10 +52,12 @@ pub(super) static LISTING: Listing = Listing {
     ],
     columns: "t.terminal, t.epoch, t.seq, t.store, t.workstation, t.business_day, t.sequence, \
               t.kind, t.began_ms, t.ended_ms, t.recorded_ms, t.clock_offset_ms, t.currency, \
-              t.total_minor, t.discount_minor, t.tax_minor, t.items, t.tenders, t.card, c.member, \
+              t.total_minor, t.discount_minor, t.tax_minor, t.items, t.tenders, t.card, \
+              COALESCE(a.member, c.member), \
               t.source, t.training, t.tax_included, t.sources, \
               t.recorded_uncertainty_ms",
-    from: "transactions t LEFT JOIN cards c ON c.card = t.card",
+    from: "transactions t LEFT JOIN cards c ON c.card = t.card \
+           LEFT JOIN accounts a ON a.account = t.account",
     always: None,
     time: Some("t.recorded_ms"),
     store: Some("t.store"),
@@ -106,7 +108,7 @@ pub struct Transaction {
     tenders: Vec<Tender>,
     /// The membership card, if one belongs to it.
     card: Option<String>,
-    /// The card's member, once an account is bound.
+    /// The member of the account that claimed it, or else the card's, once an account is bound.
     member: Option<String>,
     /// `tap`, `poslog`, `ndjson`, `csv` or `api`.
     source: String,

@@ -41,7 +41,7 @@ pub(super) async fn note(
 
 /// Locks cards, in the order of their numbers so that no two batches wait for each other in a ring,
 /// and returns their members.
-pub(super) async fn lock(
+pub(crate) async fn lock(
     tx: &DatabaseTransaction,
     cards: impl IntoIterator<Item = String>,
 ) -> Result<HashMap<String, Option<String>>, StoreError> {

@@ -14,6 +14,7 @@ use super::reading::{Body, Reading};
 use super::{rules, sales};
 use crate::binding::registry::{Registered, Requested, register};
 use crate::changes::Touched;
+use crate::claims::offer;
 use crate::members;
 use crate::quarantine::Poisoned;
 use crate::store::StoreError;
@@ -39,6 +40,10 @@ pub struct Origin<'o> {
     pub sent_local_ms: i64,
     /// Central's clock at the exchange, in milliseconds.
     pub received_ms: i64,
+    /// Central's clock now, in milliseconds: later than the exchange for a record that is replayed.
+    pub now_ms: i64,
+    /// Whether a claim may wait for one of its sales.
+    pub claims_wait: bool,
     /// What counts.
     pub rules: Rules,
 }
@@ -66,6 +71,7 @@ struct Sorted<'i> {
     sales: Vec<Told<'i>>,
     attributions: Vec<(Seq, &'i Attribution)>,
     bindings: Vec<(Seq, Stamp, &'i BindingRequest)>,
+    offers: Vec<offer::Told>,
     poisoned: Vec<Poisoned>,
 }
 
@@ -88,12 +94,15 @@ pub async fn project(
         sales,
         attributions,
         bindings,
+        offers,
         mut poisoned,
     } = sorted;
     if !bindings.is_empty() {
         members::lock(tx).await?;
     }
-    let mut involved: BTreeSet<String> = BTreeSet::new();
+    let keys = sales.iter().map(|told| told.sale.key());
+    let due = offer::note(tx, origin, offers, keys, &mut poisoned).await?;
+    let mut involved: BTreeSet<String> = offer::cards_of(tx, &due).await?.into_iter().collect();
     let of_sales = sales.iter().filter_map(|told| told.sale.card.as_ref());
     let of_attributions = attributions.iter().map(|(_, a)| &a.card);
     let of_bindings = bindings.iter().map(|(_, _, b)| &b.card);
@@ -132,6 +141,7 @@ pub async fn project(
             )),
         }
     }
+    offer::carry_out(tx, origin, &due, touched).await?;
     Ok(poisoned)
 }
 
@@ -141,7 +151,16 @@ impl<'i> Sorted<'i> {
         let fault = match (&item.reading.body, item.reading.stamp) {
             (Body::Poison { reason }, _) => Some(reason.clone()),
             (_, None) => Some("it has no stamp".to_owned()),
-            (Body::Kept | Body::Newer | Body::ClaimOffered(_), Some(_)) => None,
+            (Body::Kept | Body::Newer, Some(_)) => None,
+            (Body::ClaimOffered(offered), Some(stamp)) => {
+                let told = offer::Told::new(origin, seq, stamp.corrected_ms(), offered);
+                let terminal = origin.terminal;
+                let fault = rules::key_fault(&told.sale, &terminal.store, &terminal.workstation);
+                if fault.is_none() {
+                    self.offers.push(told);
+                }
+                fault
+            }
             (Body::Scan(scan), Some(stamp)) => match &scan.card {
                 Some(card) => self.mention(card, scan.card_kind.as_deref(), stamp),
                 None => None,

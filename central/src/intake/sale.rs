@@ -3,9 +3,12 @@
 //! A void of a known sale voids it: the sale keeps its lines and its total and turns into kind
 //! `void`, and the points that it earned go back. A sale that is told again after its void stays
 //! void: sources arrive in any order.
+//!
+//! A sale that was claimed for its account before it had a card keeps that account: a card that is told
+//! later stands in the sale, and earns nothing by it.
 
 use tillbind_protocol::event::{RetailTransaction, TransactionKind};
-use tillbind_protocol::ids::CardNumber;
+use tillbind_protocol::ids::{AccountRef, CardNumber};
 
 /// What is known of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct Known {
     pub training: bool,
     /// Its card.
     pub card: Option<CardNumber>,
+    /// The account that claimed it before it had a card.
+    pub account: Option<AccountRef>,
     /// Whether lines are known.
     pub has_items: bool,
     /// Whether tenders are known.
@@ -113,6 +118,7 @@ mod tests {
             total_minor: 5,
             training: false,
             card: None,
+            account: None,
             has_items: false,
             has_tenders: true,
             sources: vec!["tap".into()],

@@ -4,16 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::DatabaseTransaction;
 use tillbind_protocol::event::{Attribution, SaleKey};
-use tillbind_protocol::ids::{CardNumber, Seq};
+use tillbind_protocol::ids::{AccountRef, CardNumber, Seq};
 
 use super::projection::{Origin, Told};
-use super::shelf::{self, Shelf};
+use super::shelf::{self, Earner, Shelf};
 use super::{cards, column, place, sale};
 use crate::changes::Touched;
 use crate::ledger::{self, Booking, Reason, points_of, sale_reference};
 use crate::quarantine::Poisoned;
 use crate::store::StoreError;
-use crate::store::statement::{ColumnType, insert_many, row};
+use crate::store::statement::{ColumnType, for_update, insert_many, row};
 use crate::values;
 
 /// Members by card, as far as cards are locked.
@@ -72,7 +72,7 @@ pub(super) async fn tell(
             Ok(shelf::Told::Earned { card, total_minor }) => {
                 bookings.extend(earned(origin, &key, &card, total_minor, holders));
             }
-            Ok(shelf::Told::Voided { card }) => voided.extend(card.map(|card| (key, card))),
+            Ok(shelf::Told::Voided { earner }) => voided.extend(earner.map(|e| (key, e))),
             Err(reason) => poisoned.push(Poisoned {
                 seq,
                 kind: kind.to_owned(),
@@ -82,8 +82,8 @@ pub(super) async fn tell(
     }
     shelf.put_back(tx, origin.terminal).await?;
     ledger::book(tx, bookings, touched, origin.received_ms).await?;
-    for (key, card) in voided {
-        take_back(tx, origin, &key, &card, touched).await?;
+    for (key, earner) in voided {
+        take_back(tx, origin, &key, earner, touched).await?;
     }
     Ok(())
 }
@@ -175,12 +175,12 @@ fn earned(
     })
 }
 
-/// Takes back what a sale earned, from whoever holds its card now.
+/// Takes back what a sale earned, from whoever holds its card now, or from the account that claimed it.
 async fn take_back(
     tx: &DatabaseTransaction,
     origin: &Origin<'_>,
     key: &SaleKey,
-    card: &CardNumber,
+    earner: Earner,
     touched: &mut Touched,
 ) -> Result<(), StoreError> {
     let reference = sale_reference(key);
@@ -189,17 +189,38 @@ async fn take_back(
     let Some(booked) = row(tx, "look up what a sale earned", sql, values).await? else {
         return Ok(());
     };
-    // A void may name no card, so that the sale's own is not among the locked ones.
-    let holders = cards::lock(tx, [card.expose().to_owned()]).await?;
+    let (card, member) = match earner {
+        Earner::Card(card) => {
+            // A void may name no card, so that the sale's own is not among the locked ones.
+            let holders = cards::lock(tx, [card.expose().to_owned()]).await?;
+            let member = holders.get(card.expose()).cloned().flatten();
+            (Some(card.expose().to_owned()), member)
+        }
+        Earner::Account(account) => (None, locked_member(tx, &account).await?),
+    };
     let booking = Booking {
         reason: Reason::Void,
         reference,
-        card: Some(card.expose().to_owned()),
-        member: holders.get(card.expose()).cloned().flatten(),
+        card,
+        member,
         points: -booked.int(0)?,
     };
     ledger::book(tx, vec![booking], touched, origin.received_ms).await?;
     Ok(())
+}
+
+/// Returns an account's member, which stays its member until the transaction ends: no merge comes
+/// between.
+async fn locked_member(
+    tx: &DatabaseTransaction,
+    account: &AccountRef,
+) -> Result<Option<String>, StoreError> {
+    let sql = format!(
+        "SELECT member FROM accounts WHERE account = $1{}",
+        for_update(tx)
+    );
+    let found = row(tx, "lock an account", &sql, values![account.to_string()]).await?;
+    found.map(|row| row.text(0)).transpose()
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use tillbind_protocol::event::{RetailTransaction, SaleKey};
-use tillbind_protocol::ids::CardNumber;
+use tillbind_protocol::ids::{AccountRef, CardNumber};
 
 use super::sale::{self, Known};
 use crate::store::StoreError;
@@ -49,11 +49,20 @@ pub(super) enum Told {
         /// What was paid.
         total_minor: i64,
     },
-    /// The sale was voided; this was its card.
+    /// The sale was voided; this had earned its points.
     Voided {
-        /// The card, if it had one.
-        card: Option<CardNumber>,
+        /// Whoever had, if anybody.
+        earner: Option<Earner>,
     },
+}
+
+/// Whom a sale's points were booked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Earner {
+    /// Its card.
+    Card(CardNumber),
+    /// The account that claimed it.
+    Account(AccountRef),
 }
 
 fn place(key: &SaleKey) -> Place {
@@ -109,7 +118,8 @@ impl Shelf {
             known.has_tenders = true;
             change.tenders = Some(serde_json::to_string(&seen.tenders).map_err(written)?);
         }
-        let card_before = known.card.clone();
+        let account = known.account.clone().map(Earner::Account);
+        let earner = account.or_else(|| known.card.clone().map(Earner::Card));
         if let Some(card) = &added.card {
             known.card = Some(card.clone());
             change.card = Some(card.expose().to_owned());
@@ -117,7 +127,7 @@ impl Shelf {
         if added.voids {
             seen.kind.as_str().clone_into(&mut known.kind);
             change.kind = Some(seen.kind.as_str());
-            return Ok(Told::Voided { card: card_before });
+            return Ok(Told::Voided { earner });
         }
         Ok(earned(known, added.card))
     }
@@ -227,7 +237,7 @@ fn earned(known: &Known, card: Option<CardNumber>) -> Told {
 fn look_up(backend: DbBackend, of: &Terminal, places: BTreeSet<Place>) -> (String, Vec<Value>) {
     const COLUMNS: &str = "t.business_day, t.sequence, t.kind, t.currency, t.total_minor, \
          t.training, t.card, CASE WHEN t.items = '[]' THEN 0 ELSE 1 END, \
-         CASE WHEN t.tenders = '[]' THEN 0 ELSE 1 END, t.sources";
+         CASE WHEN t.tenders = '[]' THEN 0 ELSE 1 END, t.sources, t.account";
     let mut values = values![of.store.as_str(), of.workstation.as_str()];
     if backend == DbBackend::Postgres {
         let (days, sequences): (Vec<String>, Vec<String>) = places.into_iter().unzip();
@@ -266,6 +276,10 @@ fn known(operation: &'static str, row: &Row) -> Result<Known, StoreError> {
         total_minor: row.int(4)?,
         training: row.int(5)? != 0,
         card: card.map_err(|e| StoreError::foreign_value(operation, e))?,
+        account: match row.text_opt(10)? {
+            Some(_) => Some(row.parsed(10)?),
+            None => None,
+        },
         has_items: row.flag(7)?,
         has_tenders: row.flag(8)?,
         sources: row.text(9)?.split(' ').map(str::to_owned).collect(),

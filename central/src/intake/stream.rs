@@ -11,13 +11,16 @@ use tillbind_protocol::intake::{Missing, places_to_compare};
 use super::{Arrival, column, place};
 use crate::plain_text::plain_text;
 use crate::store::StoreError;
-use crate::store::statement::{ColumnType, execute, insert_many, row, rows};
+use crate::store::statement::{ColumnType, Row, execute, for_update, insert_many, row, rows};
+use crate::terminals::Terminal;
 use crate::values;
 
 /// Longest reason of a gap that is kept, in bytes.
 const GAP_REASON_BYTES_MAX: usize = 500;
 /// Stored chain values that one statement asks for by their places.
 const PLACES_A_STATEMENT: usize = 500;
+/// What is said when a watermark cannot be read.
+const READ_WATERMARK: &str = "read a watermark";
 
 pub(super) async fn open_stream(
     tx: &DatabaseTransaction,
@@ -44,23 +47,50 @@ pub(super) async fn open_stream(
     Ok(())
 }
 
+/// Returns how far a stream was taken in.
 pub(super) async fn watermark(
     on: &impl ConnectionTrait,
     id: &TerminalId,
     epoch: Epoch,
-    lock: &str,
 ) -> Result<Option<Mark>, StoreError> {
-    let operation = "read a watermark";
-    let sql =
-        format!("SELECT watermark, chain FROM streams WHERE terminal = $1 AND epoch = $2{lock}");
+    let sql = "SELECT watermark, chain FROM streams WHERE terminal = $1 AND epoch = $2";
     let values = values![id.as_str(), epoch.to_string()];
-    let Some(row) = row(on, operation, &sql, values).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Mark {
+    let found = row(on, READ_WATERMARK, sql, values).await?;
+    found.as_ref().map(mark).transpose()
+}
+
+/// Locks a stream and returns how far it was taken in, and whether a claim of the terminal's place waits
+/// for something: most batches need not ask more about claims than this.
+pub(super) async fn locked_watermark(
+    tx: &DatabaseTransaction,
+    terminal: &Terminal,
+    epoch: Epoch,
+) -> Result<(Option<Mark>, bool), StoreError> {
+    let sql = format!(
+        "SELECT watermark, chain, CASE WHEN EXISTS (
+                SELECT 1 FROM claims c
+                WHERE c.store = $3 AND c.workstation = $4 AND c.state = 'waiting'
+            ) THEN 1 ELSE 0 END
+         FROM streams WHERE terminal = $1 AND epoch = $2{}",
+        for_update(tx)
+    );
+    let values = values![
+        terminal.id.as_str(),
+        epoch.to_string(),
+        terminal.store.as_str(),
+        terminal.workstation.as_str(),
+    ];
+    match row(tx, READ_WATERMARK, &sql, values).await? {
+        Some(row) => Ok((Some(mark(&row)?), row.flag(2)?)),
+        None => Ok((None, false)),
+    }
+}
+
+fn mark(row: &Row) -> Result<Mark, StoreError> {
+    Ok(Mark {
         seq: place(row.int(0)?),
-        chain: link(operation, row.text(1)?)?,
-    }))
+        chain: link(READ_WATERMARK, row.text(1)?)?,
+    })
 }
 
 /// The places at which other epochs of this terminal left this one.

@@ -8,10 +8,11 @@ use super::statement::{execute, row};
 use crate::values;
 
 /// The schema's history. A migration that was released is never edited.
-const MIGRATIONS: [(i64, &str); 3] = [
+const MIGRATIONS: [(i64, &str); 4] = [
     (1, include_str!("migrations/0001_first.sql")),
     (2, include_str!("migrations/0002_terminal_health.sql")),
     (3, include_str!("migrations/0003_dictionaries.sql")),
+    (4, include_str!("migrations/0004_claims.sql")),
 ];
 
 /// Names the lock that migrations hold on PostgreSQL, any number that nobody else uses.

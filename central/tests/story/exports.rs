@@ -3,7 +3,7 @@ use tillbind_central::export::{Export, Filter, Format, Kind, Request};
 use tillbind_protocol::ids::{StoreId, TerminalId};
 
 use crate::support::Bench;
-use crate::support::till::{NOW_MS, Till};
+use crate::support::till::{NOW_MS, Till, claim_code};
 
 const CARD: &str = "2900000000017";
 
@@ -78,6 +78,9 @@ async fn day(bench: &Bench) -> TerminalId {
     gap.acked = till.mark(5);
     gap.gap = Some(till.gap(6..=7));
     bench.take(&terminal, &gap).await;
+    let mut later = Till::new(8);
+    later.offer("161", &claim_code(1));
+    bench.take(&terminal, &later.all()).await;
     terminal.id
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sea_orm::Value;
 use tillbind_central::ca::CertificateAuthority;
+use tillbind_central::claims::ClaimRules;
 use tillbind_central::config::DatabaseConfig;
 use tillbind_central::data_dir::DataDir;
 use tillbind_central::enrolment::{self, NewToken};
@@ -27,6 +28,13 @@ pub(crate) const RULES: Rules = Rules {
     minor_per_point: 100,
     cards_per_account_max: 3,
 };
+
+pub(crate) const CLAIM_RULES: ClaimRules = ClaimRules {
+    wait_ms: 7 * DAY_MS,
+    valid_ms: 90 * DAY_MS,
+    rules: RULES,
+};
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// Lays a trap in the database: a defect of this program stands for what an engine may refuse one day.
 pub(crate) async fn trap(bench: &Bench, sql: &str) {

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tillbind_protocol::chain::Mark;
+use tillbind_protocol::claim::{CLAIM_RANDOM_BYTES, ClaimCode};
 use tillbind_protocol::exchange::{
     Batch, CURRENT, DiskState, ExchangeRequest, Express, GapNotice, Hello,
 };
@@ -57,6 +58,12 @@ impl Till {
         let body = json!({"id": id, "card": card, "card_kind": "ean", "account": account,
             "evidence": {"type": "member-code", "code": code}});
         self.event("binding_requested", body)
+    }
+
+    pub(crate) fn offer(&mut self, sequence: &str, code: &ClaimCode) -> u64 {
+        let body = json!({"sale": {"store": "S1", "workstation": "W1",
+            "business_day": "2026-09-21", "sequence": sequence}, "claim": code.digest()});
+        self.event("claim_offered", body)
     }
 
     pub(crate) fn head(&self) -> Mark {
@@ -166,6 +173,11 @@ pub(crate) fn sale(sequence: &str, total_minor: i64, card: Option<&str>) -> Valu
             "unit_price_minor": total_minor, "amount_minor": total_minor}],
         "tenders": [{"kind": "cash", "amount_minor": total_minor}],
         "card": card, "card_kind": card.map(|_| "ean"), "source": "tap"})
+}
+
+/// A claim code; each number has its own.
+pub(crate) fn claim_code(n: u8) -> ClaimCode {
+    ClaimCode::new([n; CLAIM_RANDOM_BYTES])
 }
 
 pub(crate) fn hello(machine: &str) -> Hello {
