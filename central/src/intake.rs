@@ -1,7 +1,7 @@
 //! Intake: what a terminal sends becomes durable and is projected, all in one transaction.
 //!
 //! Within it: the stream's row is locked, [`tillbind_protocol::intake`] decides what of the batch is
-//! new, the records are stored byte for byte, projected into sales, cards, points and bindings,
+//! new, the records are stored byte for byte, projected into sales, cards, points, bindings and claims,
 //! unusable ones put into quarantine, gaps recorded, and the watermark moved; requests that were shown
 //! before their turn are ruled on (`express`). A crash anywhere
 //! leaves either all of it or nothing, and the terminal sends again what it saw no answer for.

@@ -133,11 +133,59 @@ fn json_answers_hold_what_a_program_needs() {
 }
 
 #[test]
+fn a_claim_code_is_remembered_until_its_terminal_is_heard() {
+    let hq = Headquarters::new("[claims]\nwait_for = \"2h\"");
+    let code = "5D9B-TJPM-5D9B-TJPW";
+    let redeem = ["claim", "redeem", code, "--account", "tmall:82731946"];
+    let said = hq.run(&redeem);
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    assert!(said.stderr.contains("account create"), "{}", said.stderr);
+    for account in ["tmall:82731946", "tmall:2"] {
+        hq.answer(&["account", "create", account]);
+    }
+    let told = hq.answer(&redeem);
+    assert!(
+        one_line(&told).contains("no terminal has told of it"),
+        "{told}"
+    );
+    let typed = code.to_lowercase().replace('-', " ");
+    let again = [
+        "claim",
+        "redeem",
+        &typed,
+        "--account",
+        "tmall:82731946",
+        "--json",
+    ];
+    let told = hq.json(&again);
+    assert_eq!(told["state"], "waiting");
+    assert_eq!(told["account"], "tmall:82731946");
+    let listed = hq.json(&["claim", "list", "--json"]);
+    assert_eq!(listed["claim"], told["claim"]);
+    assert_eq!(listed["waits_until"], told["waits_until"]);
+    let asked: chrono::DateTime<chrono::Utc> =
+        listed["asked_at"].as_str().unwrap().parse().unwrap();
+    let until: chrono::DateTime<chrono::Utc> =
+        listed["waits_until"].as_str().unwrap().parse().unwrap();
+    assert_eq!((until - asked).num_hours(), 2);
+    assert!(hq.answer(&["claim", "list"]).starts_with("CLAIM"));
+
+    let said = hq.run(&["claim", "redeem", code, "--account", "tmall:2"]);
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    assert!(said.stderr.contains("another account"), "{}", said.stderr);
+    let exported = hq.answer(&["export", "claims"]) + &hq.answer(&["export", "audit"]);
+    assert!(exported.contains("claim.asked"), "{exported}");
+    assert!(!exported.contains("5D9B"), "{exported}");
+}
+
+#[test]
 fn an_empty_list_is_no_failure_and_prints_nothing_on_stdout() {
     let hq = Headquarters::new("");
     for list in [
         &["terminal", "list"][..],
         &["dispute", "list"],
+        &["claim", "list"],
+        &["claim", "list", "--all"],
         &["quarantine", "list", "--all"],
         &["export", "transactions"],
         &["terminal", "list", "--json"],
@@ -205,6 +253,15 @@ fn wrong_use_is_told_from_failure() {
         &["member-code", "create", "tmall:1", "--ttl", "2d"],
         &["api-key", "create", "--role", "root"],
         &["dispute", "settle", "d1"],
+        &[
+            "claim",
+            "redeem",
+            "5D9B-TJPM-5D9B-TJPX",
+            "--account",
+            "tmall:1",
+        ],
+        &["claim", "redeem", "5D9B-TJPM", "--account", "tmall:1"],
+        &["claim", "redeem", "5D9B-TJPM-5D9B-TJPW"],
         &["backwards"],
         &[],
     ] {

@@ -19,8 +19,10 @@ mod story {
     pub(crate) mod express;
     pub(crate) mod intake;
     pub(crate) mod pages;
+    pub(crate) mod rivals;
     pub(crate) mod sales;
     pub(crate) mod start;
+    pub(crate) mod wishes;
 }
 
 /// Tells every part of the story over both engines.
@@ -53,6 +55,7 @@ macro_rules! over_both_engines {
 
 over_both_engines! {
     start::many_processes_may_start_at_once_on_an_installation,
+    start::an_older_database_gains_claims_and_what_it_stored_of_them,
     start::nobody_but_its_owner_may_read_the_data_directory,
     start::a_database_of_a_newer_program_is_left_alone,
     enrolment::a_token_buys_one_identity_and_the_same_till_may_ask_again,
@@ -73,21 +76,22 @@ over_both_engines! {
     binding::two_platforms_of_one_person_become_one_member,
     binding::bad_evidence_is_rejected_with_its_reason,
     claims::a_code_entered_after_its_receipt_was_printed_binds_the_card_once,
-    claims::a_code_entered_before_its_terminal_is_up_is_redeemed_when_its_event_comes,
-    claims::sale_offer_and_wish_may_come_in_any_order,
-    claims::the_first_account_holds_a_code_and_two_accounts_of_a_card_open_a_dispute,
-    claims::a_sale_is_claimed_once_whatever_the_number_of_its_codes,
+    wishes::a_code_entered_before_its_terminal_is_up_is_redeemed_when_its_event_comes,
+    wishes::sale_offer_and_wish_may_come_in_any_order,
+    rivals::the_first_account_holds_a_code_and_two_accounts_of_a_card_open_a_dispute,
+    rivals::a_sale_is_claimed_once_whatever_the_number_of_its_codes,
     claims::what_is_no_sale_any_more_is_refused_with_the_reason,
     claims::a_void_takes_back_what_was_credited_from_whoever_is_the_accounts_member_now,
     claims::a_card_that_comes_after_the_claim_earns_nothing_by_the_sale,
-    claims::a_code_expires_and_a_wish_ends,
-    claims::an_account_has_few_codes_waiting,
+    wishes::a_code_expires_and_a_wish_ends,
+    wishes::an_account_has_few_codes_waiting,
     claims::an_offer_of_anothers_sale_is_set_apart_and_counts_once_mended,
     claims::a_terminal_may_not_send_a_claim_as_evidence,
-    claims::many_processes_that_redeem_at_once_redeem_once,
-    claims::no_wish_is_missed_while_its_terminal_sends,
-    claims::a_line_that_breaks_at_any_statement_redeems_once,
-    claims::a_till_without_claims_is_asked_nothing_of_them,
+    rivals::many_processes_that_redeem_at_once_redeem_once,
+    wishes::no_wish_is_missed_while_its_terminal_sends,
+    rivals::whatever_happens_to_a_sale_in_whatever_order_it_earns_once,
+    rivals::a_line_that_breaks_at_any_statement_redeems_once,
+    wishes::a_till_without_claims_is_asked_nothing_of_them,
     claims::claims_are_exported_by_their_digest_alone,
     express::a_request_shown_before_its_turn_is_ruled_on_at_once_and_only_once,
     express::a_request_shown_before_its_turn_is_known_in_the_epoch_that_a_fork_leads_to,

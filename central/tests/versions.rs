@@ -146,6 +146,24 @@ async fn the_bytes_of_version_2_are_taken_and_headquarters_sees_how_the_terminal
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_claim_code_offered_by_a_terminal_in_the_field_is_known_by_its_digest() {
+    let service = Service::start("sqlite").await;
+    let (given, pem) = service.enrol("1").await;
+    let client = service.client(Some(&pem));
+    let records: Vec<Box<RawValue>> =
+        serde_json::from_str(golden("records-later.v1.json").get()).unwrap();
+    let mut till = Till::new(7);
+    for record in &records {
+        till.raw(&record.get().replace("S001", "S1"));
+    }
+    let _answer: Value = taken(service.post(&client, exchange::PATH, &till.all()).await).await;
+    let claims = texts(&service, "SELECT claim || ' ' || sequence FROM claims").await;
+    assert_eq!(claims, ["8CnOTsKq_EoL1QxDGtSp9A 123"]);
+    let terminal = texts(&service, "SELECT terminal FROM claims").await;
+    assert_eq!(terminal, [given.terminal.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_not_read_is_refused_with_those_that_are() {
     let service = Service::start("sqlite").await;
     let (_, pem) = service.enrol("W1").await;

@@ -274,7 +274,6 @@ impl Due<'_> {
             points,
         });
         ledger::book(tx, booking.into_iter().collect(), touched, now_ms).await?;
-        touched.member(member.as_str());
         Ok(Done {
             state: State::Redeemed,
             reason: None,

@@ -1,4 +1,4 @@
-//! From records to sales, cards, points and bindings.
+//! From records to sales, cards, points, bindings and claims.
 //!
 //! The kinds of one batch are projected one after another rather than event by event: what they
 //! amount to does not depend on their order among kinds, and so many rows go into few statements.

@@ -1,12 +1,14 @@
 use std::error::Error;
 
 use tillbind_central::ca::CertificateAuthority;
+use tillbind_central::claims::{Gain, Outcome, redeem};
 use tillbind_central::keys;
+use tillbind_central::quarantine::bulk::{Choice, replay_many};
 use tillbind_central::store::Store;
 use tillbind_central::store::statement::execute;
 
-use crate::support::Bench;
-use crate::support::till::NOW_MS;
+use crate::support::till::{NOW_MS, Till, claim_code};
+use crate::support::{Bench, CLAIM_RULES, RULES};
 
 async fn again(bench: &Bench, history: &str) -> Result<Store, String> {
     let opened = Store::open(&bench.database, bench.data_dir.path(), history).await;
@@ -58,6 +60,39 @@ pub(crate) async fn a_database_of_a_newer_program_is_left_alone(bench: &Bench) {
     let error = again(bench, "h").await.unwrap_err();
     assert!(error.contains("9999") && error.contains("newer"), "{error}");
     assert!(!error.contains("host="), "{error}");
+}
+
+pub(crate) async fn an_older_database_gains_claims_and_what_it_stored_of_them(bench: &Bench) {
+    let terminal = bench.terminal("S1", "W1").await;
+    let member = bench.account("tmall:1", NOW_MS).await;
+    let code = claim_code(1);
+    let mut till = Till::new(7);
+    till.sale("1", 1_000, None);
+    till.offer("1", &code);
+    bench.take(&terminal, &till.all()).await;
+    // As the program before left it.
+    for sql in [
+        "DROP TABLE claims",
+        "ALTER TABLE transactions DROP COLUMN account",
+        "DELETE FROM schema_version WHERE version >= 4",
+    ] {
+        run(bench, sql).await;
+    }
+    let store = again(bench, "h").await.unwrap();
+    let (account, text) = ("tmall:1".parse().unwrap(), code.to_string());
+    let ask = async || redeem(&store, &text, &account, "cli:t", NOW_MS, CLAIM_RULES).await;
+    let asked = ask().await;
+    assert!(matches!(asked, Ok(Outcome::Waiting { .. })), "{asked:?}");
+    let replayed = replay_many(&store, &Choice::default(), RULES, "cli:t", NOW_MS).await;
+    assert_eq!(replayed.unwrap().replayed, 1);
+    let expected = Gain::Sale {
+        member: member.parse().unwrap(),
+        points: 10,
+    };
+    match ask().await.unwrap() {
+        Outcome::Redeemed { gain, .. } => assert_eq!(gain, expected),
+        waiting @ Outcome::Waiting { .. } => panic!("{waiting:?}"),
+    }
 }
 
 pub(crate) async fn nobody_but_its_owner_may_read_the_data_directory(bench: &Bench) {

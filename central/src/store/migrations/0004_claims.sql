@@ -33,3 +33,9 @@ CREATE UNIQUE INDEX claims_one_of_sale
 
 -- The account that claimed a sale without a card: its points are the account's member's.
 ALTER TABLE transactions ADD COLUMN account {key};
+
+-- What an older program stored without knowing it: `quarantine replay --all` takes it in.
+INSERT INTO quarantine (terminal, epoch, seq, kind, reason, quarantined_ms)
+SELECT terminal, epoch, seq, kind, 'it came before headquarters knew claim codes', received_ms
+FROM events WHERE kind = 'claim_offered'
+ON CONFLICT (terminal, epoch, seq) DO NOTHING;
