@@ -2,6 +2,9 @@ use super::*;
 use crate::chunks::chunks;
 use crate::receipt::{Job, Language, ReceiptDecoder};
 
+mod model;
+mod properties;
+
 fn finder(dialect: Dialect) -> CutFinder {
     CutFinder::new(dialect, Encoding::default())
 }
