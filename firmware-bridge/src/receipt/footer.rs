@@ -25,6 +25,7 @@ use std::fmt;
 use super::codepage::Encoding;
 use super::decoder::ReceiptDecoder;
 use super::dialect::Dialect;
+use super::job::Job;
 
 mod layout;
 mod printer;
@@ -61,6 +62,9 @@ pub struct FoundCut {
     pub begins_at: u64,
     /// Where its command ends.
     pub ends_at: u64,
+    /// What was printed since the cut before, as a [`ReceiptDecoder`] gives it; nothing where that is
+    /// nothing. A footer is worth its paper behind a job alone.
+    pub job: Option<Job>,
     /// What the printer was told before it; nothing where no footer can be printed.
     state: Option<Box<State>>,
 }
@@ -88,7 +92,7 @@ impl CutFinder {
 
     /// Reads bytes in any chunking and returns the cuts that became known, in the stream's order.
     ///
-    /// A cut that begins before what was settled already has no footer. A macro that cuts is told at the
+    /// A cut that begins before what was settled already has no footer, nor has one within another. A macro that cuts is told at the
     /// command that runs it, once for each cut, without a footer.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<FoundCut> {
         self.decoder.feed(bytes);
@@ -132,16 +136,13 @@ impl CutFinder {
 
     fn tell(&mut self) -> Vec<FoundCut> {
         let mut cuts = self.decoder.take_cuts();
-        // What is read again under the other dialect begins behind the last cut; this makes sure of it.
-        cuts.retain(|cut| {
-            let is_new = cut.ends_at >= self.told_to;
-            self.told_to = self.told_to.max(cut.ends_at);
-            is_new
-        });
         for cut in &mut cuts {
-            if cut.begins_at < self.settled {
+            // What was passed on is past, and what macros within macros do has no place of its own.
+            if cut.begins_at < self.settled.max(self.told_to) {
                 cut.state = None;
             }
+            cut.ends_at = cut.ends_at.max(self.told_to);
+            self.told_to = cut.ends_at;
         }
         cuts
     }

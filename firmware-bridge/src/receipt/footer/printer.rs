@@ -39,7 +39,8 @@ pub(super) struct State {
     pub(super) language: Language,
     pub(super) encoding: Encoding,
     pub(super) charset: Charset,
-    /// The last command of each setting, in the order in which they came.
+    /// The last command of each setting, in the order in which they came; of units, each that one of the
+    /// others was measured in.
     pub(super) sent: Vec<Sent>,
     pub(super) stored: Stored,
     /// Something stands on the line under way, or the print position was moved on it.
@@ -391,6 +392,7 @@ impl Printer {
             } else {
                 place.ends_at
             },
+            job: None,
             state,
         });
         self.state.is_in_line = false;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::chunks::chunks;
-use crate::receipt::{Job, Language, ReceiptDecoder};
+use crate::receipt::{Language, ReceiptDecoder};
 
 mod model;
 mod properties;
@@ -73,6 +73,17 @@ fn each_cut_of_either_dialect_is_told_with_its_place() {
     );
     let star = b"A\n\x1bd\x03B\n\x1bd0";
     assert_eq!(places(Dialect::Star, star, &[1]), [(2, 5), (7, 10)]);
+}
+
+#[test]
+fn a_cut_brings_the_job_that_it_ends() {
+    let bytes = b"\x1bEOne\x1bF\n\x1b\x1da\x01Two\n\x1bd\x02\x1bd\x02Three\n\x1bd\x02";
+    for sizes in [1, usize::MAX] {
+        let found = cuts(Dialect::Auto, bytes, &[sizes]);
+        let found: Vec<Option<Job>> = found.into_iter().map(|cut| cut.job).collect();
+        let mut jobs = jobs(Dialect::Auto, Encoding::default(), bytes).into_iter();
+        assert_eq!(found, [jobs.next(), None, jobs.next()]);
+    }
 }
 
 #[test]
@@ -165,6 +176,18 @@ fn a_macro_that_cuts_is_told_where_it_is_run() {
     let cuts = cuts(Dialect::Auto, bytes, &[usize::MAX]);
     let takes: Vec<bool> = cuts.iter().map(FoundCut::takes_footer).collect();
     assert_eq!(takes, [false, false, false, false, true]);
+}
+
+#[test]
+fn macros_within_commands_within_macros_are_cut_as_often_as_jobs_are() {
+    let bytes =
+        b"\x1d:L\x1dC;ine\n\x1d:\x1d^\x02 \x1b#12.50 \x1bt\x13\xd5\x1bt\x00 3\x1bt\x10 \x80\n\
+                  \x1bi\x01\x01\x1dV\x1dv0\x00\x08\x00\x08\x00Soup";
+    let found = cuts(Dialect::Auto, bytes, &[6, 60]);
+    let jobs = jobs(Dialect::Auto, Encoding::default(), bytes);
+    let cut = jobs.iter().map(|job| job.cuts as usize).sum::<usize>();
+    assert_eq!((found.len(), cut), (2, 2));
+    assert!(found.windows(2).all(|two| two[0].ends_at <= two[1].ends_at));
 }
 
 #[test]
