@@ -96,19 +96,6 @@ impl ReceiptDecoder {
         self.stream.settled()
     }
 
-    /// Takes for a cut what is one if nothing follows.
-    pub(super) fn handle_pause(&mut self) {
-        let cut_before = self.stream.cut_at();
-        let paper = &mut self.paper;
-        self.stream.handle_pause(&mut |item| {
-            paper.print(item);
-        });
-        let cut_at = self.stream.cut_at();
-        if cut_at > cut_before {
-            self.doubt_behind_cut(cut_at);
-        }
-    }
-
     /// Reads bytes and returns the jobs that they ended, most often none.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Job> {
         let mut jobs = Vec::new();
@@ -147,6 +134,22 @@ impl ReceiptDecoder {
         if rests {
             jobs.extend(self.paper.end(JobEnd::Idle));
             self.doubt(self.taken);
+        }
+        jobs
+    }
+
+    /// Ends the job where what came last is a cut by itself, `ESC i` while Star's size of that name was not
+    /// ruled out: for who knows by a short pause, or by a [`CutFinder`](super::CutFinder), that it is one.
+    /// Whatever else is under way stays so.
+    pub fn handle_pause(&mut self) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let cut_before = self.stream.cut_at();
+        let paper = &mut self.paper;
+        self.stream
+            .handle_pause(&mut |item| jobs.extend(paper.print(item)));
+        let cut_at = self.stream.cut_at();
+        if cut_at > cut_before {
+            self.doubt_behind_cut(cut_at);
         }
         jobs
     }

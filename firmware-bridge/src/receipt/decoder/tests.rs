@@ -43,6 +43,24 @@ fn a_silence_ends_a_job_that_nothing_cuts() {
 }
 
 #[test]
+fn a_pause_ends_a_job_behind_a_cut_that_nothing_follows_and_nothing_else() {
+    let mut decoder = decoder();
+    assert!(decoder.feed(b"First\x0a\x1bi").is_empty());
+    let jobs = decoder.handle_pause();
+    assert_eq!(
+        (jobs[0].text().as_str(), jobs[0].ended_by),
+        ("First", JobEnd::Cut)
+    );
+    assert!(decoder.feed(b"Second\x0a\x1dV").is_empty());
+    assert!(decoder.handle_pause().is_empty());
+    assert_eq!(decoder.feed(b"\x00")[0].text(), "Second");
+    // A cut in doubt is Star's after all.
+    decoder.feed(b"Third\x0a\x1bi");
+    assert_eq!(decoder.feed(b"\x01\x01").len(), 0);
+    assert_eq!(decoder.language(), Language::Star);
+}
+
+#[test]
 fn carriage_returns_end_lines_once() {
     let mut decoder = decoder();
     let jobs = decoder.feed(b"a\x0d\x0ab\x0dc\x0a\x0dd\x0a\x1dV\x00");

@@ -56,17 +56,19 @@ impl Stream {
 
     /// Notes the command of `used` bytes that was just read.
     pub(super) fn note_command(&mut self, effect: &Effect, used: usize) {
-        let ends_at = self.position();
-        let Some(printer) = &mut self.printer else {
+        if self.printer.is_none() {
             return;
-        };
+        }
+        let ends_at = self.position();
         let place = Place {
             begins_at: ends_at.saturating_sub(used as u64),
             ends_at,
             charset: self.charset,
             is_recorded: self.macros.is_recording(),
         };
-        printer.take(&self.command[..used], effect, place);
+        if let Some(printer) = &mut self.printer {
+            printer.take(&self.command[..used], effect, place);
+        }
     }
 
     /// Notes a payload that came to its end.
