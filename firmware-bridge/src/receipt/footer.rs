@@ -8,12 +8,12 @@
 //! stream's own commands again.
 //!
 //! ```text
-//! [LF]  plain settings  centred  lines…  QR code  LF  the stream's settings  its feed  | the cut
+//! [LF]  plain settings  centred  lines…  QR code  LF  the stream's feed  its settings  | the cut
 //! ```
 //!
 //! Nothing is printed where that is not safe: on a page, in Star's raster mode, while a macro is defined
-//! or runs, while a display hears the same bytes, and behind a command that the stream never finished,
-//! until it says `ESC @`.
+//! or runs, while a display hears the same bytes, on a slip, and behind a command that the stream never
+//! finished, until it says `ESC @`.
 //!
 //! Deliberately absent: settings from before the finder began (a printer is taken to be at its defaults),
 //! margins and sizes of paper (lines are not broken here), and an empty store of QR codes. A printer has no

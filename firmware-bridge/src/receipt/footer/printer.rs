@@ -10,6 +10,8 @@ use super::symbol::Stored;
 
 /// Longest header of a payload that is kept.
 const HEADER_BYTES: usize = 16;
+/// Epson's `ESC c 0 n`: the bits of slip and validation.
+const SLIP: u8 = 0x0C;
 
 /// Follows a stream, command by command, and notes its cuts.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(in crate::receipt) struct Printer {
     is_addressed: bool,
     /// A device behind the printer hears what the printer hears.
     is_shared: bool,
+    /// The stream prints on a slip or a sheet, which no QR code fits.
+    is_slip: bool,
     /// The stream left a command unfinished: until `ESC @` behind this place nobody knows what the
     /// printer made of it.
     doubtful_to: Option<u64>,
@@ -146,6 +150,7 @@ impl Printer {
             is_raster: false,
             is_addressed: true,
             is_shared: false,
+            is_slip: false,
             doubtful_to: None,
             run: (0, 0),
             is_running: false,
@@ -188,6 +193,9 @@ impl Printer {
         let is_dots = self.is_raster && command.first() != Some(&ESC);
         if !self.is_addressed || is_dots {
             return;
+        }
+        if let (Language::EscPos, [ESC, b'c', b'0', n]) = (self.state.language, command) {
+            self.is_slip = n & SLIP != 0;
         }
         if let Some(setting) = Setting::of(self.state.language, command) {
             self.state.keep(setting, command);
@@ -358,6 +366,7 @@ impl Printer {
         self.is_page = false;
         self.is_raster = false;
         self.is_shared = false;
+        self.is_slip = false;
         if self.doubtful_to.is_some_and(|to| position > to) {
             self.doubtful_to = None;
         }
@@ -371,6 +380,7 @@ impl Printer {
             || self.is_page
             || self.is_raster
             || self.is_shared
+            || self.is_slip
             || self.doubtful_to.is_some()
             || self.state.stored == Stored::TooLong;
         let state = (!is_obstructed).then(|| {

@@ -147,11 +147,12 @@ fn a_job_that_turns_out_to_be_stars_has_the_footer_of_its_dialect() {
 
 #[test]
 fn no_footer_is_printed_where_it_would_not_be_plain_paper() {
-    let epson: [&[u8]; 5] = [
+    let epson: [&[u8]; 6] = [
         b"\x1bLon a page\n\x1dV\x00",
         b"\x1d:A\n\x1dV\x00",
         b"\x1d:\x1dV\x00\x1d:\x1d^\x01\x00\x00",
         b"\x1b=\x03both\n\x1dV\x00",
+        b"\x1bc0\x04slip\n\x1bi",
         b"A\n\x1d(M\x02\x00\x02\x00\x1dV\x00",
     ];
     for bytes in epson {
