@@ -11,6 +11,7 @@
 //! A fault inside a transaction costs that transaction: the reader goes on at the next. Text that
 //! ends too early is [`PosLogError::Truncated`]; sales told before it are whole, and are told
 //! again when the grown file is read again, so take them by their [`TransactionKey`].
+//! [`PosLogFile`] reads a file from any transaction on, and past one that was cut off anywhere.
 //!
 //! What is deliberately lacking: points, promotions without money, receipts' images, foreign
 //! currency amounts, operators, and control transactions beyond their being skipped.
@@ -18,6 +19,7 @@
 mod amount;
 mod balance;
 mod element;
+mod file;
 mod goods;
 mod header;
 mod loyalty;
@@ -34,6 +36,7 @@ use chrono::NaiveDate;
 
 use crate::sale::{Imbalance, Sale};
 use element::Broken;
+pub use file::{Fault, Piece, Place, PosLogFile, ReadAt};
 use markup::{Markup, Tag, Token, Vocabulary};
 pub use text::Position;
 
@@ -130,6 +133,20 @@ pub enum PosLogError {
         /// Where it ends.
         at: Position,
     },
+    /// A transaction has no end: another begins behind its torn piece, or the file stays as it is.
+    #[error(
+        "{at}: the transaction{} that starts here is cut off at byte {end}: look it up on the POS \
+         and have it written again",
+        number.as_ref().map(|n| format!(" number {n}")).unwrap_or_default()
+    )]
+    CutOff {
+        /// Where it starts.
+        at: Position,
+        /// Byte of the file up to which there is something of it.
+        end: u64,
+        /// Its number, if there is that much of it.
+        number: Option<String>,
+    },
     /// The file is something else.
     #[error("{at}: this is no POSLog but starts with {found:?}: check the folder's format")]
     NotPosLog {
@@ -196,7 +213,8 @@ impl PosLogError {
                 limit: Limit::Token,
                 ..
             } => true,
-            PosLogError::NotWellFormed { .. }
+            PosLogError::CutOff { .. }
+            | PosLogError::NotWellFormed { .. }
             | PosLogError::TooLarge { .. }
             | PosLogError::Malformed { .. }
             | PosLogError::NotATransaction { .. }
@@ -208,6 +226,61 @@ impl PosLogError {
     pub fn is_permanent(&self) -> bool {
         !matches!(self, PosLogError::Io(_) | PosLogError::Truncated { .. })
     }
+
+    /// Returns whether the text is XML up to the transaction's end, and what stands there is at
+    /// fault.
+    fn is_of_content(&self) -> bool {
+        match self {
+            PosLogError::Malformed { .. }
+            | PosLogError::NotATransaction { .. }
+            | PosLogError::DoesNotReconcile { .. } => true,
+            PosLogError::Io(_)
+            | PosLogError::Truncated { .. }
+            | PosLogError::CutOff { .. }
+            | PosLogError::NotPosLog { .. }
+            | PosLogError::NotWellFormed { .. }
+            | PosLogError::TooLarge { .. } => false,
+        }
+    }
+
+    fn at(&self) -> Option<Position> {
+        match self {
+            PosLogError::Io(_) => None,
+            PosLogError::Truncated { at }
+            | PosLogError::CutOff { at, .. }
+            | PosLogError::NotPosLog { at, .. }
+            | PosLogError::NotWellFormed { at, .. }
+            | PosLogError::TooLarge { at, .. }
+            | PosLogError::Malformed { at, .. }
+            | PosLogError::NotATransaction { at, .. }
+            | PosLogError::DoesNotReconcile { at, .. } => Some(*at),
+        }
+    }
+
+    fn at_mut(&mut self) -> Option<&mut Position> {
+        match self {
+            PosLogError::Io(_) => None,
+            PosLogError::Truncated { at }
+            | PosLogError::CutOff { at, .. }
+            | PosLogError::NotPosLog { at, .. }
+            | PosLogError::NotWellFormed { at, .. }
+            | PosLogError::TooLarge { at, .. }
+            | PosLogError::Malformed { at, .. }
+            | PosLogError::NotATransaction { at, .. }
+            | PosLogError::DoesNotReconcile { at, .. } => Some(at),
+        }
+    }
+}
+
+/// The transaction that an item of the reader, or its error, is of.
+#[derive(Debug, Clone, Default)]
+struct Begun {
+    /// Byte of the source at which it starts, where the source is UTF-8 up to there.
+    byte: Option<u64>,
+    /// Its number, if it could not be read to its end and there is that much of it.
+    number: Option<String>,
+    /// Whether a comment or a section in it holds what looks like the tag of another.
+    hides_tag: bool,
 }
 
 /// Where the reader stands.
@@ -228,6 +301,7 @@ pub struct PosLogReader<R> {
     stage: Stage,
     root: Option<Vocabulary>,
     first_at: Option<u64>,
+    begun: Option<Begun>,
 }
 
 impl<R: BufRead> PosLogReader<R> {
@@ -238,6 +312,7 @@ impl<R: BufRead> PosLogReader<R> {
             stage: Stage::Between,
             root: None,
             first_at: None,
+            begun: None,
         }
     }
 
@@ -330,6 +405,7 @@ impl<R: BufRead> PosLogReader<R> {
     }
 
     fn step(&mut self) -> Result<Option<PosLogItem>, PosLogError> {
+        self.begun = None;
         let depth_before = self.markup.depth();
         let (tag, root) = match self.next_tag() {
             Ok(Some(found)) => found,
@@ -345,8 +421,16 @@ impl<R: BufRead> PosLogReader<R> {
             }
         };
         self.first_at.get_or_insert(tag.at.byte);
+        let begun = self.begun.insert(Begun {
+            byte: self.markup.source_byte(tag.at.byte),
+            number: None,
+            hides_tag: false,
+        });
         let outside = self.markup.depth().saturating_sub(1);
-        match element::read_transaction(&mut self.markup, tag, root) {
+        self.markup.take_hidden_tag();
+        let read = element::read_transaction(&mut self.markup, tag, root, &mut begun.number);
+        begun.hides_tag = self.markup.take_hidden_tag();
+        match read {
             Ok(transaction) => retail::read(&transaction).map(Some),
             Err(Broken::Fault(error)) => {
                 self.stage = Stage::Broken(outside);

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use tillbind_firmware_bridge::poslog::{PosLogError, PosLogItem, PosLogReader};
+use tillbind_firmware_bridge::poslog::{Place, PosLogError, PosLogFile, PosLogItem, PosLogReader};
 use tillbind_firmware_bridge::sale::{Sale, SaleTime};
 
 fn folder() -> PathBuf {
@@ -113,6 +113,12 @@ fn render_error(out: &mut String, error: &PosLogError) {
     match error {
         PosLogError::Io(source) => writeln!(out, "Io {source}"),
         PosLogError::Truncated { at } => writeln!(out, "Truncated at line {}", at.line),
+        PosLogError::CutOff { at, number, .. } => writeln!(
+            out,
+            "CutOff at line {}: number {}",
+            at.line,
+            or_dash(number)
+        ),
         PosLogError::NotPosLog { at, found } => {
             writeln!(out, "NotPosLog at line {}: {found}", at.line)
         }
@@ -225,6 +231,31 @@ fn no_card_number_reaches_what_is_told() {
     }
 }
 
+/// Sees that a file ends, and that each place it names is behind the one before.
+fn see_places(bytes: &[u8]) {
+    let len = bytes.len() as u64;
+    for ended in [false, true] {
+        let mut file = PosLogFile::new(bytes, len, Place::default(), ended);
+        let (mut items, mut before) = (0, 0);
+        while let Some(item) = file.next() {
+            items += 1;
+            assert!(items < 1_000, "the file does not end");
+            match (item, file.place()) {
+                (Ok(_), Some(place)) => {
+                    assert!(place.offset > before && place.offset <= len);
+                    before = place.offset;
+                }
+                (Ok(_), None) => {}
+                (Err(fault), _) => {
+                    let piece = fault.piece().cloned();
+                    assert!(piece.is_none_or(|p| p.start <= p.end && p.end <= len));
+                    file.tell(fault).unwrap();
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -245,6 +276,7 @@ proptest! {
         let text = words.concat();
         let items = PosLogReader::new(text.as_bytes()).take(1_000).count();
         prop_assert!(items < 1_000, "the reader does not end");
+        see_places(text.as_bytes());
     }
 
     #[test]
@@ -268,5 +300,6 @@ proptest! {
             }
         }
         render(&bytes[..]);
+        see_places(&bytes);
     }
 }

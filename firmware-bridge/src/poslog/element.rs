@@ -193,15 +193,46 @@ pub(super) enum Broken {
     Overrun(PosLogError, Box<Tag>),
 }
 
-/// Reads the transaction whose tag was just read, to its end.
+/// A transaction as far as it was read: the elements that are open, the outermost first.
+struct Tree {
+    parents: Vec<Element>,
+    current: Element,
+}
+
+impl Tree {
+    fn transaction(&self) -> &Element {
+        self.parents.first().unwrap_or(&self.current)
+    }
+}
+
+/// Reads the transaction whose tag was just read, to its end; where that fails, `number` is set to
+/// the transaction's, as far as it was read.
 pub(super) fn read_transaction<R: BufRead>(
     markup: &mut Markup<R>,
     tag: Tag,
     root: Vocabulary,
+    number: &mut Option<String>,
 ) -> Result<Element, Broken> {
-    let began = tag.at;
-    let mut parents: Vec<Element> = Vec::new();
-    let mut current = Element::new(tag);
+    let mut tree = Tree {
+        parents: Vec::new(),
+        current: Element::new(tag),
+    };
+    let read = grow(markup, &mut tree, root);
+    if read.is_err() {
+        let text = |name| tree.transaction().child_text(name);
+        let found = text("SequenceNumber").or_else(|| text("ReceiptNumber"));
+        *number = found.map(str::to_owned);
+    }
+    read.map(|()| tree.current)
+}
+
+fn grow<R: BufRead>(
+    markup: &mut Markup<R>,
+    tree: &mut Tree,
+    root: Vocabulary,
+) -> Result<(), Broken> {
+    let Tree { parents, current } = tree;
+    let began = current.at;
     let mut kept = 0usize;
     let mut skipped_depth = 0usize;
     let mut in_payment = 0usize;
@@ -237,7 +268,7 @@ pub(super) fn read_transaction<R: BufRead>(
                 if in_payment > 0 {
                     tag.attributes.retain(|(key, _)| key != "ID");
                 }
-                parents.push(std::mem::replace(&mut current, Element::new(tag)));
+                parents.push(std::mem::replace(current, Element::new(tag)));
             }
             Token::Text(text) => {
                 if current.text.len() + text.len() > TEXT_BYTES_MAX {
@@ -252,11 +283,11 @@ pub(super) fn read_transaction<R: BufRead>(
             Token::Close if skipped_depth > 0 => skipped_depth -= 1,
             Token::Close => {
                 in_payment -= usize::from(is_payment(&current.name));
-                let Some(mut parent) = parents.pop() else {
-                    return Ok(current);
+                let Some(parent) = parents.pop() else {
+                    return Ok(());
                 };
-                parent.children.push(current);
-                current = parent;
+                let closed = std::mem::replace(current, parent);
+                current.children.push(closed);
             }
             Token::End => return Err(Broken::Fault(PosLogError::Truncated { at: markup.at() })),
         }

@@ -65,6 +65,7 @@ pub(super) struct Markup<R> {
     open: Vec<String>,
     buffer: Vec<u8>,
     at: Position,
+    hides_tag: bool,
 }
 
 impl<R: BufRead> Markup<R> {
@@ -81,12 +82,24 @@ impl<R: BufRead> Markup<R> {
             open: Vec::new(),
             buffer: Vec::new(),
             at: Position { line: 1, byte: 0 },
+            hides_tag: false,
         }
     }
 
     /// Returns how many elements are open.
     pub(super) fn depth(&self) -> usize {
         self.open.len()
+    }
+
+    /// Returns whether a comment or a section that was passed since the last call holds what looks
+    /// like the tag of a transaction.
+    pub(super) fn take_hidden_tag(&mut self) -> bool {
+        std::mem::take(&mut self.hides_tag)
+    }
+
+    /// Returns the name of the outermost open element as it is written, prefix and all.
+    pub(super) fn outermost(&self) -> Option<&str> {
+        self.open.first().map(String::as_str)
     }
 
     /// Returns where the last token starts.
@@ -100,10 +113,11 @@ impl<R: BufRead> Markup<R> {
     }
 
     /// Returns the byte of the source at which `text_byte` of the text stands; `None` where the
-    /// source is not UTF-8 throughout.
+    /// source is not UTF-8 up to there.
     pub(super) fn source_byte(&self, text_byte: u64) -> Option<u64> {
         let text = self.xml.get_ref();
-        let mark_bytes = text.mark_bytes().filter(|_| !text.replaced())?;
+        let is_exact = text.exact_to().is_none_or(|exact| text_byte <= exact);
+        let mark_bytes = text.mark_bytes().filter(|_| is_exact)?;
         Some(mark_bytes + text_byte)
     }
 
@@ -131,6 +145,19 @@ impl<R: BufRead> Markup<R> {
                 Ok(event) => event,
                 Err(error) => return Err(fault(error, at, self.xml.get_ref().at_end())),
             };
+            match &event {
+                Event::CData(text) => self.hides_tag |= text.contains("Transaction"),
+                Event::Comment(text) => self.hides_tag |= text.contains("Transaction"),
+                Event::PI(text) => self.hides_tag |= text.contains("Transaction"),
+                Event::Start(_)
+                | Event::Empty(_)
+                | Event::End(_)
+                | Event::Text(_)
+                | Event::GeneralRef(_)
+                | Event::Decl(_)
+                | Event::DocType(_)
+                | Event::Eof => {}
+            }
             return Ok(match event {
                 Event::Start(start) | Event::Empty(start) => {
                     if self.open.len() >= DEPTH_MAX {
@@ -272,6 +299,10 @@ fn open_tag(
     at: Position,
 ) -> Result<Tag, PosLogError> {
     let level = names.level();
+    // XML has no < in a tag (1.0, 3.1): where one stands, the tag was cut off and another begins.
+    if start.contains('<') {
+        return Err(ill_formed(at, "a < stands inside a tag".to_owned()));
+    }
     let tag = read_tag(names, start, wanted, at);
     match tag {
         Ok(tag) => {

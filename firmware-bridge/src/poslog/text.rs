@@ -48,6 +48,7 @@ pub(super) struct Utf8Text<R> {
     end: usize,
     finished: bool,
     replaced: bool,
+    exact_to: Option<u64>,
     position: Position,
     allowance: usize,
 }
@@ -65,6 +66,7 @@ impl<R: BufRead> Utf8Text<R> {
             end: 0,
             finished: false,
             replaced: false,
+            exact_to: None,
             position: Position { line: 1, byte: 0 },
             allowance: usize::MAX,
         }
@@ -89,6 +91,11 @@ impl<R: BufRead> Utf8Text<R> {
     /// Returns whether bytes unknown to the encoding were replaced by U+FFFD so far.
     pub(super) fn replaced(&self) -> bool {
         self.replaced
+    }
+
+    /// Returns the byte of the text up to which none was replaced, once one was.
+    pub(super) fn exact_to(&self) -> Option<u64> {
+        self.exact_to
     }
 
     /// Allows `bytes` to be consumed until the next call; more is [`TokenTooLong`].
@@ -136,6 +143,11 @@ impl<R: BufRead> Utf8Text<R> {
             let last = source.is_empty();
             let (result, read, written, replaced) =
                 decoder.decode_to_utf8(source, &mut self.window, last);
+            if replaced && !self.replaced {
+                let window = &self.window[..written];
+                let mark = window.windows(3).position(|c| c == "\u{FFFD}".as_bytes());
+                self.exact_to = Some(self.position.byte + mark.unwrap_or(0) as u64);
+            }
             self.replaced |= replaced;
             self.end = written;
             if from_head {

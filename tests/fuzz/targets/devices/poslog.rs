@@ -1,11 +1,12 @@
 //! A POSLog file. Oracles: the same items whatever a read returns at once; the reader ends; a sale's sums
-//! hold unless it is void.
+//! hold unless it is void; a file that is read past its pieces ends too, and is read on from each place
+//! that it names without telling anything before it again.
 #![no_main]
 
 use std::io::{BufReader, Read};
 
 use libfuzzer_sys::fuzz_target;
-use tillbind_firmware_bridge::poslog::{PosLogItem, PosLogReader};
+use tillbind_firmware_bridge::poslog::{Place, PosLogFile, PosLogItem, PosLogReader};
 use tillbind_firmware_bridge::sale::SaleKind;
 use tillbind_fuzz::in_pieces;
 
@@ -16,7 +17,35 @@ fuzz_target!(|data: &[u8]| {
     pieces.reverse();
     let again = items(BufReader::with_capacity(97, Pieces(pieces)));
     assert_eq!(whole, again);
+    for ended in [false, true] {
+        see_places(data, ended);
+    }
 });
+
+fn see_places(data: &[u8], ended: bool) {
+    let len = data.len() as u64;
+    let mut file = PosLogFile::new(data, len, Place::default(), ended);
+    let (mut items, mut before) = (0, 0);
+    while let Some(item) = file.next() {
+        items += 1;
+        assert!(items < 100_000, "the file does not end");
+        match item {
+            Ok(_) => {
+                let Some(place) = file.place() else {
+                    continue;
+                };
+                assert!(place.offset > before && place.offset <= len, "a place goes back");
+                before = place.offset;
+            }
+            Err(fault) => {
+                if let Some(piece) = fault.piece() {
+                    assert!(piece.start <= piece.end && piece.end <= len);
+                }
+                file.tell(fault).expect("a slice can be read");
+            }
+        }
+    }
+}
 
 fn items(reader: impl std::io::BufRead) -> Vec<String> {
     let mut told = Vec::new();
