@@ -13,6 +13,7 @@
 
 mod folder;
 mod following;
+mod gone;
 mod growing;
 mod growing_poslog;
 mod notes;

@@ -13,6 +13,7 @@ use tillbind_firmware_bridge::journal::follow::{Follow, FollowSettings, Look, Lo
 use tillbind_protocol::event::Source;
 use tokio::sync::watch;
 
+use super::gone::Missed;
 use super::growing::{Growing, Noted, Reached};
 use super::progress::Progress;
 use super::telling::{Teller, Told};
@@ -23,6 +24,7 @@ struct Memory {
     notes: Arc<Noted>,
     /// Files that the settings do not fit, and of which that was reported.
     unfit: BTreeSet<String>,
+    missed: Missed,
 }
 
 impl Journal {
@@ -36,7 +38,9 @@ impl Journal {
         let mut memory = Memory {
             notes: Arc::new(self.noted_progress(stop).await?),
             unfit: BTreeSet::new(),
+            missed: Missed::default(),
         };
+        let quiet = settings.quiet;
         let closed = memory.notes.values().filter(|note| note.closed);
         let mut follow = Follow::new(settings, closed.map(|note| note.file.clone()));
         loop {
@@ -52,6 +56,8 @@ impl Journal {
                             .await?;
                         follow.handle_result(&look, result, (self.elapsed)());
                     }
+                    let Memory { notes, missed, .. } = &mut memory;
+                    self.report_gone(missed, quiet, notes, &names, stop).await?;
                     if follow.overlooked() > 0 {
                         self.lamp.note_error(format!(
                             "{} files wait for room: at most {FILES_MAX} are followed, remove old \
@@ -193,9 +199,8 @@ impl Journal {
         }
         // Nobody else holds them between two looks, so that nothing is copied here.
         let notes = Arc::make_mut(&mut memory.notes);
-        for progress in [Some(reached.progress), reached.replaced] {
-            notes.extend(progress.map(|progress| (progress.file.name.clone(), progress)));
-        }
+        let changed = [reached.progress].into_iter().chain(reached.others);
+        notes.extend(changed.map(|progress| (progress.file.name.clone(), progress)));
         // What left the folder longest ago is forgotten first.
         while notes.len() > FILES_MAX {
             let gone = notes

@@ -41,8 +41,9 @@ pub(super) struct Reached {
     /// Faults reported.
     pub(super) reported: u64,
     pub(super) last_fault: Option<String>,
-    /// What was known of another file that had this name, under a name that no file has.
-    pub(super) replaced: Option<Progress>,
+    /// What changes of other files' notes: of one that had this name, under a name that no file has;
+    /// of one whose contents this is, and whose rest this one waits for.
+    pub(super) others: Vec<Progress>,
 }
 
 /// A look into one file.
@@ -67,11 +68,17 @@ impl Growing<'_> {
         })?;
         let len = file.metadata().map_err(cannot_read)?.len();
         let mut progress = known(&mut file, len, look, notes).map_err(cannot_read)?;
+        let mut others = Vec::new();
+        if progress.open_at > 0 && progress.file.name != look.file.name {
+            let mut old = progress.clone();
+            old.open_at = 0;
+            others.push(old);
+        }
         progress.file = look.file.clone();
-        let replaced = replaced(look, &progress, notes);
-        if let Some(replaced) = &replaced {
+        if let Some(replaced) = replaced(look, &progress, notes) {
             // Its note would be lost to the file in its place, and it may come back rotated.
-            (self.keep)(replaced).map_err(|reason| Told::NotDurable { reason })?;
+            (self.keep)(&replaced).map_err(|reason| Told::NotDurable { reason })?;
+            others.push(replaced);
         }
         let reached = Reached {
             progress,
@@ -79,7 +86,7 @@ impl Growing<'_> {
             unfit: None,
             reported: 0,
             last_fault: None,
-            replaced,
+            others,
         };
         Ok((file, reached))
     }
@@ -223,9 +230,14 @@ impl Growing<'_> {
         }
         let at = file.stream_position().map_err(cannot_read)?;
         let progress = &mut reached.progress;
-        progress.print = print(file, progress.mark.offset).map_err(cannot_read)?;
+        progress.print = print(file, progress.known_bytes()).map_err(cannot_read)?;
         file.seek(SeekFrom::Start(at)).map_err(cannot_read)?;
-        (self.keep)(progress).map_err(|reason| Told::NotDurable { reason })
+        // This file's first: from then on it is the one that waits for the rest.
+        [&*progress]
+            .into_iter()
+            .chain(&reached.others)
+            .try_for_each(self.keep)
+            .map_err(|reason| Told::NotDurable { reason })
     }
 
     fn wait_for(&self, (reply, is_sale): (Reply, bool)) -> Result<(), Told> {
@@ -281,7 +293,7 @@ fn known(file: &mut File, len: u64, look: &Look, notes: &Noted) -> io::Result<Pr
 fn replaced(look: &Look, found: &Progress, notes: &Noted) -> Option<Progress> {
     let name = &look.file.name;
     let old = notes.get(name)?;
-    if old.mark.offset == 0 || (old.mark, old.print) == (found.mark, found.print) {
+    if old.known_bytes() == 0 || (old.mark, old.print) == (found.mark, found.print) {
         return None;
     }
     let mut kept = old.clone();

@@ -27,8 +27,14 @@ pub struct Progress {
     pub faults: u32,
     /// Whether its end was taken for whole.
     pub closed: bool,
-    /// Hash of the first bytes and of the last before the mark.
+    /// Hash of the first bytes and of the last of those by which it is known.
     pub print: [u8; HASH_BYTES],
+    /// Byte at which something stands that waits for its rest, and is reported by no one if the file
+    /// goes; 0 for none.
+    pub open_at: u64,
+    /// Faults before this byte were told when the file was quiet, though reading goes on before
+    /// them.
+    pub reported_to: u64,
 }
 
 impl Progress {
@@ -40,20 +46,33 @@ impl Progress {
             faults: 0,
             closed: false,
             print: [0; HASH_BYTES],
+            open_at: 0,
+            reported_to: 0,
+        }
+    }
+
+    /// Returns by how many of its first bytes the file is known: those told, or else all there were,
+    /// if anything was said of them or will be.
+    pub(super) fn known_bytes(&self) -> u64 {
+        match self.mark.offset {
+            0 if self.open_at > 0 => self.file.len,
+            0 => self.reported_to,
+            told => told,
         }
     }
 
     /// Returns whether `file` begins with what this tells of. A file of which nothing was told is
     /// known by nothing.
     pub(super) fn is_of(&self, file: &mut File, len: u64) -> io::Result<bool> {
-        if self.mark.offset == 0 || self.mark.offset > len {
+        let known = self.known_bytes();
+        if known == 0 || known > len {
             return Ok(false);
         }
-        Ok(print(file, self.mark.offset)? == self.print)
+        Ok(print(file, known)? == self.print)
     }
 
-    /// Writes a note: time, size, offset, line (8 bytes each), faults (4), closed (1), print (16);
-    /// little-endian.
+    /// Writes a note: time, size, offset, line (8 bytes each), faults (4), closed (1), print (16),
+    /// what is open, what was reported (8 bytes each); little-endian.
     pub(super) fn to_note(&self) -> Vec<u8> {
         let mut note = self.file.modified_ms.to_le_bytes().to_vec();
         note.extend_from_slice(&self.file.len.to_le_bytes());
@@ -62,17 +81,26 @@ impl Progress {
         note.extend_from_slice(&self.faults.to_le_bytes());
         note.push(u8::from(self.closed));
         note.extend_from_slice(&self.print);
+        note.extend_from_slice(&self.open_at.to_le_bytes());
+        note.extend_from_slice(&self.reported_to.to_le_bytes());
         note
     }
 
-    /// Reads a note; one of another form is as good as none.
+    /// Reads a note; one of another form is as good as none. Notes of older versions end with the
+    /// print.
     pub(super) fn from_note(name: String, note: &[u8]) -> Option<Self> {
         let (modified_ms, rest) = note.split_first_chunk::<8>()?;
         let (len, rest) = rest.split_first_chunk::<8>()?;
         let (offset, rest) = rest.split_first_chunk::<8>()?;
         let (line, rest) = rest.split_first_chunk::<8>()?;
         let (faults, rest) = rest.split_first_chunk::<4>()?;
-        let (closed, print) = rest.split_first()?;
+        let (closed, rest) = rest.split_first()?;
+        let (print, rest) = rest.split_first_chunk::<HASH_BYTES>()?;
+        let (open_at, reported_to) = match rest.split_first_chunk::<8>() {
+            Some((open_at, rest)) => (*open_at, rest.try_into().ok()?),
+            None if rest.is_empty() => Default::default(),
+            None => return None,
+        };
         Some(Self {
             file: FileSeen {
                 name,
@@ -85,7 +113,9 @@ impl Progress {
             },
             faults: u32::from_le_bytes(*faults),
             closed: *closed != 0,
-            print: print.try_into().ok()?,
+            print: *print,
+            open_at: u64::from_le_bytes(open_at),
+            reported_to: u64::from_le_bytes(reported_to),
         })
     }
 }

@@ -1,16 +1,16 @@
 //! Reads one file and tells its sales, each until it is durable. Blocks.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use tillbind_firmware_bridge::code::CardRules;
-use tillbind_firmware_bridge::poslog::{PosLogError, PosLogItem, PosLogReader};
+use tillbind_firmware_bridge::poslog::{Place, PosLogError, PosLogFile, PosLogItem};
 use tillbind_firmware_bridge::sale::Sale;
 use tillbind_protocol::event::Source;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::growing::cannot_read;
+use super::growing_poslog::Opened;
 use crate::devices::DeviceEvent;
 use crate::devices::masking::mask_sale;
 
@@ -62,7 +62,7 @@ impl Teller {
     /// `as_far_as_it_goes`: it is looked through first, since its sales would come again with the
     /// grown file.
     pub(super) fn tell(&self, path: &Path, name: &str, as_far_as_it_goes: bool) -> Told {
-        let faults = match self.look_through(path) {
+        let faults = match self.look_through(path, as_far_as_it_goes) {
             Ok(Some(faults)) => faults,
             Ok(None) => return Told::Stopped,
             Err(told) => return told,
@@ -70,7 +70,7 @@ impl Teller {
         if faults.truncated && !as_far_as_it_goes {
             return Told::Truncated;
         }
-        if let Err(told) = self.tell_sales(path, name) {
+        if let Err(told) = self.tell_sales(path, name, as_far_as_it_goes) {
             return told;
         }
         if faults.count > 0 {
@@ -85,35 +85,47 @@ impl Teller {
         }
     }
 
-    fn look_through(&self, path: &Path) -> Result<Option<Faults>, Told> {
+    fn look_through(&self, path: &Path, ended: bool) -> Result<Option<Faults>, Told> {
         let mut faults = Faults::default();
-        for item in open(path)? {
+        let (file, len) = Opened::at(path)?;
+        let mut items = PosLogFile::new(&file, len, Place::default(), ended);
+        while let Some(item) = items.next() {
             if *self.stop.borrow() {
                 return Ok(None);
             }
             faults.transactions += 1;
-            match item {
-                Ok(_) => {}
-                Err(error @ PosLogError::Io(_)) => return Err(unreadable(&error)),
-                Err(PosLogError::Truncated { .. }) => faults.truncated = true,
-                Err(error) => faults.add(&error),
+            let Err(fault) = item else {
+                continue;
+            };
+            if let error @ PosLogError::Io(_) = fault.error() {
+                return Err(unreadable(error));
             }
+            if matches!(fault.error(), PosLogError::Truncated { .. }) {
+                faults.truncated = true;
+                continue;
+            }
+            faults.add(&items.tell(fault).map_err(cannot_read)?);
         }
         Ok(Some(faults))
     }
 
-    fn tell_sales(&self, path: &Path, name: &str) -> Result<(), Told> {
+    fn tell_sales(&self, path: &Path, name: &str, ended: bool) -> Result<(), Told> {
         let mut in_flight = VecDeque::with_capacity(IN_FLIGHT_MAX);
-        for item in open(path)? {
+        let (file, len) = Opened::at(path)?;
+        for item in PosLogFile::new(&file, len, Place::default(), ended) {
             if *self.stop.borrow() {
                 return Err(Told::Stopped);
             }
             let sale = match item {
                 Ok(PosLogItem::Sale(sale)) => sale,
                 Ok(PosLogItem::Skipped { .. }) => continue,
-                Err(error @ PosLogError::Io(_)) => return Err(unreadable(&error)),
-                // Named by the look before.
-                Err(_) => continue,
+                Err(fault) => {
+                    if let error @ PosLogError::Io(_) = fault.error() {
+                        return Err(unreadable(error));
+                    }
+                    // Named by the look before.
+                    continue;
+                }
             };
             if in_flight.len() == IN_FLIGHT_MAX
                 && let Some(oldest) = in_flight.pop_front()
@@ -183,13 +195,6 @@ impl Faults {
         }
         reason
     }
-}
-
-fn open(path: &Path) -> Result<PosLogReader<BufReader<File>>, Told> {
-    let file = File::open(path).map_err(|error| Told::Unreadable {
-        reason: format!("it cannot be opened ({error}): let the agent's user read it"),
-    })?;
-    Ok(PosLogReader::new(BufReader::new(file)))
 }
 
 fn unreadable(error: &PosLogError) -> Told {

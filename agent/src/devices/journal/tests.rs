@@ -10,6 +10,7 @@ use tillbind_firmware_bridge::journal::REJECTED_FOLDER;
 use tokio::time::timeout;
 
 mod following;
+mod following_poslog;
 
 use super::*;
 use crate::devices::status::DeviceKind;
@@ -61,6 +62,34 @@ impl FileNotes for KeptNotes {
         let key = (journal.to_owned(), progress.file.name.clone());
         self.1.lock().unwrap().insert(key, progress.clone());
         Ok(())
+    }
+}
+
+impl KeptNotes {
+    /// Waits until a file's note is so.
+    async fn until(&self, name: &str, is_so: impl Fn(&Progress) -> bool) {
+        within(async {
+            loop {
+                let notes = self.progress("pos").unwrap();
+                let mut of_file = notes.iter().filter(|note| note.file.name == name);
+                if of_file.any(&is_so) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until so much of a file is noted as told.
+    async fn told(&self, name: &str, bytes: usize) {
+        self.until(name, |note| note.mark.offset == bytes as u64)
+            .await;
+    }
+
+    /// Waits until it is noted where something waits for its rest.
+    async fn open(&self, name: &str, byte: usize) {
+        self.until(name, |note| note.open_at == byte as u64).await;
     }
 }
 
@@ -132,6 +161,11 @@ impl Rig {
             }
             other => panic!("a sale was expected, not {other:?}"),
         }
+    }
+
+    /// Sees that the next thing told is this sale, and answers it.
+    async fn expect(&mut self, sequence: &str) {
+        assert_eq!(self.sale(Ok(())).await, sequence);
     }
 
     /// Answers the next rejection and returns its reason.

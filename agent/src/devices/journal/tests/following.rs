@@ -43,37 +43,13 @@ fn line(sequence: u32) -> String {
     )
 }
 
-fn append(path: &Path, text: &str) {
+pub(super) fn append(path: &Path, text: &str) {
     let mut file = OpenOptions::new()
         .append(true)
         .create(true)
         .open(path)
         .unwrap();
     file.write_all(text.as_bytes()).unwrap();
-}
-
-impl KeptNotes {
-    /// Waits until so much of a file is noted as told.
-    async fn told(&self, name: &str, bytes: usize) {
-        within(async {
-            loop {
-                let notes = self.progress("pos").unwrap();
-                let mut of_file = notes.iter().filter(|note| note.file.name == name);
-                if of_file.any(|note| note.mark.offset == bytes as u64) {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-    }
-}
-
-impl Rig {
-    /// Sees that the next thing told is this sale, and answers it.
-    async fn expect(&mut self, sequence: &str) {
-        assert_eq!(self.sale(Ok(())).await, sequence);
-    }
 }
 
 #[tokio::test]
@@ -280,45 +256,4 @@ fn progress_in_the_replicas_store_survives_and_is_no_note_of_a_done_file() {
     assert_eq!(replica.progress("pos").unwrap(), [progress]);
     assert!(replica.done("pos").unwrap().is_empty());
     assert!(replica.progress("pos2").unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_poslog_that_grows_is_told_by_transaction_though_its_last_tag_is_written_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("day.xml");
-    let all: Vec<String> = (1..=4)
-        .map(|n| format!("\n{}", transaction(n, "5.00")))
-        .collect();
-    fs::write(&path, file_of(&all[..1])).unwrap();
-    let format = JournalFormat::GrowingPoslog(LONG);
-    let mut rig = Rig::start_as(format.clone(), dir.path(), &notes, LONG);
-    rig.expect("1").await;
-    let told = file_of(&all[..1]).len() - "</POSLog>".len();
-    notes.told("day.xml", told).await;
-    let half = file_of(&all[..3]);
-    fs::write(&path, &half[..half.len() - 40]).unwrap();
-    rig.expect("2").await;
-    notes
-        .told("day.xml", file_of(&all[..2]).len() - "</POSLog>".len())
-        .await;
-    rig.stop().await;
-
-    // The third does not add up; the fourth comes all the same, and none again.
-    let bad = [
-        all[0].clone(),
-        all[1].clone(),
-        transaction(3, "6.66"),
-        all[3].clone(),
-        format!("\n{}", transaction(5, "5.00")),
-    ];
-    fs::write(&path, file_of(&bad)).unwrap();
-    let mut rig = Rig::start_as(format, dir.path(), &notes, LONG);
-    let reason = rig.rejection().await;
-    assert!(reason.contains("do not add up"), "{reason}");
-    rig.expect("4").await;
-    rig.expect("5").await;
-    rig.counts(|counts| (counts.rejected, counts.sales) == (1, 2))
-        .await;
-    rig.stop().await;
 }
