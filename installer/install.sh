@@ -90,6 +90,8 @@ DATA_DIR=$ROOT/var/lib/tillbind
 UNIT=$ROOT/etc/systemd/system/$NAME.service
 SYSUSERS=$ROOT/etc/sysusers.d/$NAME.conf
 RULES=$ROOT/etc/udev/rules.d/70-$NAME.rules
+POLKIT_RULES=$ROOT/etc/polkit-1/rules.d/70-$NAME.rules
+POLKIT_PKLA=$ROOT/etc/polkit-1/localauthority/50-local.d/70-$NAME.pkla
 
 [ -n "$ROOT" ] || [ "$DRY_RUN" = yes ] || [ "$(id -u)" = 0 ] ||
     die "this needs root: run it by sudo, or with --dry-run to see what it does"
@@ -101,6 +103,13 @@ has_systemd() {
 }
 systemd_runs() { [ -z "$ROOT" ] && [ -d /run/systemd/system ]; }
 has_udev() { [ -d "$ROOT/etc/udev" ] || [ -d "$ROOT/lib/udev" ] || [ -d "$ROOT/usr/lib/udev" ]; }
+has_polkit_rules() {
+    [ -d "$ROOT/etc/polkit-1/rules.d" ] || [ -d "$ROOT/usr/share/polkit-1/rules.d" ]
+}
+# As polkit before 0.106 has it.
+has_polkit_pkla() {
+    [ -d "$ROOT/etc/polkit-1/localauthority" ] || [ -d "$ROOT/var/lib/polkit-1/localauthority" ]
+}
 has_user() { id "$USER_NAME" >/dev/null 2>&1; }
 
 # put FILE TARGET MODE — replaces TARGET in one step, so that a kill leaves the old or the new one,
@@ -212,10 +221,21 @@ install_rules() {
     fi
 }
 
+# polkit sees new rules by itself.
+install_polkit() {
+    if has_polkit_rules; then put "$HERE/$NAME.polkit.rules" "$POLKIT_RULES" 0644; fi
+    if has_polkit_pkla; then put "$HERE/$NAME.polkit.pkla" "$POLKIT_PKLA" 0644; fi
+    if ! has_polkit_rules && ! has_polkit_pkla && [ -x "$ROOT/usr/sbin/pcscd" ]; then
+        note "pcscd is here and polkit is not: if it refuses $USER_NAME, install polkitd and run this" \
+            "again"
+    fi
+}
+
 install_all() {
     [ -n "$BINARY" ] || BINARY=$HERE/$NAME
     [ -f "$BINARY" ] || die "there is no program at $BINARY: name it, as in: install.sh ./tillbind"
-    for part in agent.toml "$NAME.service" "$NAME.sysusers" "70-$NAME.rules"; do
+    for part in agent.toml "$NAME.service" "$NAME.sysusers" "70-$NAME.rules" \
+        "$NAME.polkit.rules" "$NAME.polkit.pkla"; do
         [ -f "$HERE/$part" ] || die "$HERE/$part is missing: unpack the whole archive again"
     done
     make_user
@@ -228,6 +248,7 @@ install_all() {
     done
     install_settings
     install_rules
+    install_polkit
     install_service
     say
     say "Next: name the devices in /etc/tillbind/agent.toml, then enrol this terminal with a token"
@@ -243,6 +264,8 @@ uninstall_all() {
     drop "$UNIT"
     drop "$SYSUSERS"
     drop "$RULES"
+    drop "$POLKIT_RULES"
+    drop "$POLKIT_PKLA"
     drop "$PROGRAM"
     for helper in $HELPERS; do drop "$ROOT/usr/local/bin/$helper"; done
     if systemd_runs; then

@@ -181,6 +181,57 @@ fn a_dry_run_writes_nothing() {
     assert!(!terminal.path("var").exists() && !terminal.path("etc").exists());
 }
 
+/// Where polkit looks for rules, by its age, and what the installer puts there.
+const POLKIT: [(&str, &str); 2] = [
+    (
+        "usr/share/polkit-1/rules.d",
+        "etc/polkit-1/rules.d/70-tillbind.rules",
+    ),
+    (
+        "var/lib/polkit-1/localauthority",
+        "etc/polkit-1/localauthority/50-local.d/70-tillbind.pkla",
+    ),
+];
+
+#[test]
+fn polkit_is_told_in_its_own_way_that_the_agents_user_alone_may_use_pcscd() {
+    for (has, gets) in POLKIT {
+        let terminal = Terminal::new();
+        fs::create_dir_all(terminal.path(has)).unwrap();
+        terminal.install();
+        let rule = fs::read_to_string(terminal.path(gets)).unwrap();
+        for word in [
+            "org.debian.pcsc-lite.access_pcsc",
+            "org.debian.pcsc-lite.access_card",
+            "tillbind",
+        ] {
+            assert!(rule.contains(word), "{gets} lacks {word}");
+        }
+        // polkit reads it under a user of its own.
+        assert_eq!(terminal.mode(gets), 0o644);
+        let other = POLKIT.iter().find(|(_, other)| *other != gets).unwrap().1;
+        assert!(!terminal.path(other).exists(), "{other}");
+
+        terminal.does(&["--uninstall"]);
+        assert!(!terminal.path(gets).exists());
+    }
+}
+
+#[test]
+fn a_system_without_polkit_gets_no_rule_for_it_and_is_warned_only_if_pcscd_is_there() {
+    let terminal = Terminal::new();
+    let said = terminal.install();
+    assert!(!said.contains("polkit"), "{said}");
+    assert!(!terminal.path("etc/polkit-1").exists());
+
+    let pcscd = terminal.path("usr/sbin/pcscd");
+    fs::create_dir_all(pcscd.parent().unwrap()).unwrap();
+    fs::write(&pcscd, "").unwrap();
+    fs::set_permissions(&pcscd, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = terminal.install();
+    assert!(said.contains("install polkitd"), "{said}");
+}
+
 #[test]
 fn helpers_that_lie_beside_the_program_come_and_go_with_it() {
     let terminal = Terminal::new();

@@ -221,6 +221,9 @@ fn ask(context: &Context, name: &CString) -> Result<tillbind_firmware_bridge::nf
             Ok(answer) => return uid_of_answer(&answer).map_err(|error| error.to_string()),
             // Laid on askew: the chip loses its power now and again.
             Err(_) if asks < ASKS_MAX => asks += 1,
+            Err(error) if is_refused(error) => {
+                return Err(format!("the card cannot be read ({error}): {LET_IN}"));
+            }
             Err(error) => {
                 return Err(format!(
                     "the card cannot be read ({error}): hold it still and try again"
@@ -241,12 +244,21 @@ fn tell(event: &PcscEvent) -> io::Result<()> {
     output.flush()
 }
 
+/// What to do where pcscd asks polkit, and polkit does not know the agent's user.
+const LET_IN: &str = "pcscd refuses the agent's user: run install.sh again, which lets the user \
+                      tillbind in by a rule of polkit (below /etc/polkit-1: 70-tillbind.rules, or \
+                      70-tillbind.pkla before polkit 0.106)";
+
+fn is_refused(error: Error) -> bool {
+    matches!(error, Error::NoAccess | Error::SecurityViolation)
+}
+
 /// Says what happened and what to do.
 fn remedy(error: Error) -> String {
     let advice = if matches!(error, Error::NoService | Error::ServiceStopped) {
         "install pcscd and start it (systemctl enable --now pcscd.socket)"
-    } else if matches!(error, Error::NoAccess | Error::SecurityViolation) {
-        "give the agent's user access to pcscd, by a rule of polkit"
+    } else if is_refused(error) {
+        LET_IN
     } else {
         "unplug the reader and plug it in again; restart pcscd"
     };
