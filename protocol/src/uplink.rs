@@ -22,6 +22,7 @@ mod action;
 mod config;
 mod portion;
 mod spoken;
+mod state;
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ pub use config::UplinkConfig;
 use portion::Portion;
 pub use spoken::NEWER_RETRY;
 use spoken::Spoken;
+use state::State;
 
 /// Smallest batch that a slow line leads to, in bytes of records: about one event.
 const BATCH_BYTES_LEAST: u64 = 512;
@@ -54,14 +56,6 @@ const OUTAGE_FAILURES: u32 = 3;
 const SLOW_DOWN_MAX: Duration = Duration::from_secs(10 * 60);
 /// The first version with express copies and short pages.
 const EXPRESS_SINCE: u16 = 2;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Idle,
-    Sending { began: Instant, deadline: Instant },
-    Polling { began: Instant, deadline: Instant },
-    Waiting { until: Instant, why: Wake },
-}
 
 /// The machine.
 #[derive(Debug)]
@@ -167,7 +161,8 @@ impl Uplink {
         };
         if passed(self.appended_at.replace(now), QUIET)
             && passed(self.hinted_at, HINT_EVERY)
-            && self.backs_off()
+            && self.state.waits_for(Wake::Backoff)
+            && matches!(self.line, Line::Offline { .. })
         {
             self.hinted_at = Some(now);
             self.state = State::Idle;
@@ -192,7 +187,7 @@ impl Uplink {
         entropy: u64,
     ) -> Option<Outcome> {
         self.abort_poll = false;
-        let took = self.took(now);
+        let took = self.state.took(now);
         let was_sending = matches!(self.state, State::Sending { .. });
         self.state = State::Idle;
         self.more_pages = more_pages;
@@ -429,28 +424,6 @@ impl Uplink {
                     Some(_) | None => Some(answer),
                 }
             }
-        }
-    }
-
-    /// Whether the line failed and the next attempt waits for its time.
-    fn backs_off(&self) -> bool {
-        let waits = matches!(
-            self.state,
-            State::Waiting {
-                why: Wake::Backoff,
-                ..
-            }
-        );
-        waits && matches!(self.line, Line::Offline { .. })
-    }
-
-    /// How long the request under way has taken.
-    fn took(&self, now: Instant) -> Duration {
-        match self.state {
-            State::Sending { began, .. } | State::Polling { began, .. } => {
-                now.saturating_duration_since(began)
-            }
-            State::Idle | State::Waiting { .. } => Duration::ZERO,
         }
     }
 
