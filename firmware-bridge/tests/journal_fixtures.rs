@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod told_sale;
+
 use std::fmt::Write;
 use std::path::{Path as FilePath, PathBuf};
 
@@ -16,7 +18,9 @@ use tillbind_firmware_bridge::journal::value::{
     AmountUnit, DecimalMark, KindMeaning, TimeFormat, ValueRules,
 };
 use tillbind_firmware_bridge::money::Currency;
-use tillbind_firmware_bridge::sale::{Imbalance, Sale, SaleKind};
+use tillbind_firmware_bridge::sale::{Imbalance, SaleKind};
+
+use told_sale::tell_sale;
 
 fn fixtures() -> Vec<(PathBuf, Vec<u8>, LineFormat)> {
     let root = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -177,63 +181,16 @@ fn decode(bytes: &[u8], format: &LineFormat, chunk: usize) -> Vec<Found> {
     found
 }
 
-fn or_dash(text: &Option<String>) -> &str {
-    text.as_deref().unwrap_or("-")
-}
-
 fn render(found: &[Found]) -> String {
     let mut out = String::new();
     for one in found {
         match &one.entry {
-            Entry::Sale(sale) => render_sale(&mut out, sale),
+            Entry::Sale(sale) => tell_sale(&mut out, sale),
             Entry::Fault(fault) => writeln!(out, "fault {fault}").unwrap(),
             Entry::Unfit(fault) => writeln!(out, "unfit {fault}").unwrap(),
         }
     }
     out
-}
-
-fn render_sale(out: &mut String, sale: &Sale) {
-    writeln!(
-        out,
-        "{:?} {}/{}/{:?}/{} {} total {} discount {} tax {} {}, card {}{}",
-        sale.kind,
-        or_dash(&sale.store),
-        or_dash(&sale.workstation),
-        sale.business_day,
-        or_dash(&sale.sequence),
-        sale.currency,
-        sale.total_minor,
-        sale.discount_minor,
-        sale.tax_minor,
-        if sale.tax_included {
-            "inside"
-        } else {
-            "on top"
-        },
-        or_dash(&sale.card),
-        if sale.training { ", training" } else { "" },
-    )
-    .unwrap();
-    writeln!(out, "  from {:?} to {:?}", sale.began_at, sale.ended_at).unwrap();
-    for item in &sale.items {
-        writeln!(
-            out,
-            "  {}: {} {:?} {} x {} = {} - {}{}",
-            item.line,
-            item.item_id,
-            item.description,
-            item.quantity,
-            item.unit_price_minor,
-            item.amount_minor,
-            item.discount_minor,
-            if item.voided { " voided" } else { "" },
-        )
-        .unwrap();
-    }
-    for tender in &sale.tenders {
-        writeln!(out, "  {} {}", tender.kind, tender.amount_minor).unwrap();
-    }
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod told_sale;
+
 use std::fmt::Write;
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tillbind_firmware_bridge::poslog::{Place, PosLogError, PosLogFile, PosLogItem, PosLogReader};
-use tillbind_firmware_bridge::sale::{Sale, SaleTime};
+
+use told_sale::{or_dash, tell_sale};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/poslog")
@@ -37,7 +40,7 @@ fn render(source: impl BufRead) -> String {
         match item {
             Ok(PosLogItem::Sale(sale)) => {
                 assert_eq!(sale.reconcile(), Ok(()));
-                render_sale(&mut out, &sale);
+                tell_sale(&mut out, &sale);
             }
             Ok(PosLogItem::Skipped { reason, sequence }) => {
                 writeln!(out, "skipped {reason:?} {}", or_dash(&sequence)).unwrap();
@@ -46,67 +49,6 @@ fn render(source: impl BufRead) -> String {
         }
     }
     out
-}
-
-fn or_dash(text: &Option<String>) -> &str {
-    text.as_deref().unwrap_or("-")
-}
-
-fn time(time: Option<SaleTime>) -> String {
-    match time {
-        None => "-".to_owned(),
-        Some(SaleTime::Local(local)) => format!("{local:?} local"),
-        Some(SaleTime::Zoned(zoned)) => zoned.to_rfc3339(),
-    }
-}
-
-fn render_sale(out: &mut String, sale: &Sale) {
-    writeln!(
-        out,
-        "{:?} {}/{}/{}/{} {} total {} discount {} tax {} {}, card {}{}",
-        sale.kind,
-        or_dash(&sale.store),
-        or_dash(&sale.workstation),
-        sale.business_day.unwrap(),
-        or_dash(&sale.sequence),
-        sale.currency,
-        sale.total_minor,
-        sale.discount_minor,
-        sale.tax_minor,
-        if sale.tax_included {
-            "inside"
-        } else {
-            "on top"
-        },
-        or_dash(&sale.card),
-        if sale.training { ", training" } else { "" },
-    )
-    .unwrap();
-    writeln!(
-        out,
-        "  from {} to {}",
-        time(sale.began_at),
-        time(sale.ended_at)
-    )
-    .unwrap();
-    for item in &sale.items {
-        writeln!(
-            out,
-            "  {}: {} {} {} x {} = {} - {}{}",
-            item.line,
-            item.item_id,
-            item.description,
-            item.quantity,
-            item.unit_price_minor,
-            item.amount_minor,
-            item.discount_minor,
-            if item.voided { " voided" } else { "" },
-        )
-        .unwrap();
-    }
-    for tender in &sale.tenders {
-        writeln!(out, "  {} {}", tender.kind, tender.amount_minor).unwrap();
-    }
 }
 
 fn render_error(out: &mut String, error: &PosLogError) {
