@@ -12,32 +12,28 @@
 //! What is deliberately lacking: escapes other than the doubled quote.
 
 mod columns;
+mod group;
+mod record;
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use zeroize::Zeroize;
 
-use super::draft::{Draft, Field, ItemField, TenderField, Texts};
+use super::draft::{Draft, Field, Texts};
 use super::entry::{Entry, Found, LineFault, Mark};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
-use super::ndjson::PARTS_MAX;
 use super::value::hidden;
 use columns::numbered;
 pub use columns::{Column, ColumnRole, CsvSettings, RowMeaning};
+use group::Group;
+use record::Record;
 
 /// Lines of one row; a quote open for longer is taken for a stray one. More lines cost memory, and
 /// time on a file that is full of stray quotes.
 const ROW_LINES_MAX: usize = 32;
 /// Bytes of one row that spans lines; with more it is taken for one with a stray quote.
 const ROW_BYTES_MAX: usize = 64 * 1024;
-/// Columns of one row; a row with more is refused.
-const COLUMNS_MAX: usize = 1_024;
-/// Bytes of values kept of one transaction; one with more is refused.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Rows without a readable key that are told with one open transaction; further ones are not.
-const LOOSE_FAULTS_MAX: usize = 16;
 /// Keys remembered, to notice rows of a transaction that come apart from the others.
 const KEYS_MAX: usize = 256;
 /// Names of a header that are shown in a fault.
@@ -56,22 +52,6 @@ impl Drop for OpenLine {
     }
 }
 
-/// A transaction of which rows may still come.
-struct Group {
-    key: Vec<String>,
-    first_line: u64,
-    /// Start of its first row.
-    start: Mark,
-    rows: usize,
-    /// Whether all rows so far were to be skipped.
-    is_skipped: bool,
-    bytes: usize,
-    /// Rows between its own that could not be read, and whose key nobody knows.
-    loose: Vec<LineFault>,
-    draft: Draft,
-    fault: Option<LineFault>,
-}
-
 /// Reads CSV as it comes.
 pub struct CsvDecoder {
     lines: Lines,
@@ -81,7 +61,7 @@ pub struct CsvDecoder {
 /// What comes after the lines.
 struct Rows {
     settings: CsvSettings,
-    reader: Box<Reader>,
+    record: Record,
     /// Index from 0 of each mapped column; `None` until the header was read.
     places: Option<Vec<(ColumnRole, usize)>>,
     unfit: bool,
@@ -91,27 +71,17 @@ struct Rows {
     /// End of the last row that was read.
     at: Mark,
     keys: VecDeque<u64>,
-    field_bytes: Vec<u8>,
-    field_ends: Vec<usize>,
-    /// Of these, used by the row so far.
-    bytes_used: usize,
-    ends_used: usize,
 }
 
 impl CsvDecoder {
     /// Starts at the beginning of a file.
     pub fn new(settings: CsvSettings) -> Self {
-        let reader = ReaderBuilder::new()
-            .delimiter(settings.delimiter)
-            .quote(settings.quote)
-            .terminator(csv_core::Terminator::Any(b'\n'))
-            .build();
         let places = (!settings.header).then(|| numbered(&settings.columns));
         Self {
             lines: Lines::new(settings.encoding),
             rows: Rows {
+                record: Record::new(&settings),
                 settings,
-                reader: Box::new(reader),
                 places,
                 unfit: false,
                 open: VecDeque::new(),
@@ -119,10 +89,6 @@ impl CsvDecoder {
                 group: None,
                 at: Mark::START,
                 keys: VecDeque::new(),
-                field_bytes: Vec::new(),
-                field_ends: vec![0; COLUMNS_MAX],
-                bytes_used: 0,
-                ends_used: 0,
             },
         }
     }
@@ -201,9 +167,9 @@ impl Rows {
     /// Adds a line to the row that is open, if any, and reads the row if that makes it whole.
     fn take(&mut self, number: u64, text: &str, end: Mark, out: &mut Vec<Found>) {
         if self.open.is_empty() {
-            self.start_row();
+            self.record.start();
         }
-        if self.add(text) {
+        if self.record.add(text) {
             let first = self.open.front().map_or(number, |line| line.number);
             self.open.clear();
             self.open_bytes = 0;
@@ -240,52 +206,6 @@ impl Rows {
         }
     }
 
-    fn start_row(&mut self) {
-        self.reader.reset();
-        self.field_bytes.as_mut_slice().zeroize();
-        self.bytes_used = 0;
-        self.ends_used = 0;
-    }
-
-    /// Splits one more line into values; returns whether the row is whole with it.
-    fn add(&mut self, line: &str) -> bool {
-        let needed = self.bytes_used + line.len() + 1;
-        if self.field_bytes.len() < needed {
-            self.field_bytes.resize(needed, 0);
-        }
-        for mut part in [line.as_bytes(), b"\n"] {
-            while !part.is_empty() {
-                let (result, read, wrote, ended) = self.reader.read_record(
-                    part,
-                    &mut self.field_bytes[self.bytes_used..],
-                    &mut self.field_ends[self.ends_used..],
-                );
-                part = &part[read..];
-                self.bytes_used += wrote;
-                self.ends_used += ended;
-                match result {
-                    ReadRecordResult::InputEmpty => {}
-                    // Values behind the last column that counts are not read.
-                    ReadRecordResult::OutputEndsFull
-                    | ReadRecordResult::OutputFull
-                    | ReadRecordResult::Record => return true,
-                    ReadRecordResult::End => return false,
-                }
-            }
-        }
-        false
-    }
-
-    fn cell(&self, index: usize) -> Option<&str> {
-        let end = *self.field_ends[..self.ends_used].get(index)?;
-        let start = match index.checked_sub(1) {
-            Some(before) => *self.field_ends.get(before)?,
-            None => 0,
-        };
-        // Cut at delimiters, which are ASCII.
-        std::str::from_utf8(self.field_bytes.get(start..end)?).ok()
-    }
-
     fn read_row(&mut self, number: u64, end: Mark, out: &mut Vec<Found>) {
         let Some(places) = self.places.take() else {
             self.read_header(number, end, out);
@@ -299,8 +219,8 @@ impl Rows {
     }
 
     fn read_header(&mut self, number: u64, end: Mark, out: &mut Vec<Found>) {
-        let names: Vec<String> = (0..self.ends_used)
-            .map_while(|index| self.cell(index))
+        let names: Vec<String> = (0..self.record.columns())
+            .map_while(|index| self.record.cell(index))
             .map(|name| name.trim().to_owned())
             .collect();
         let mut places = numbered(&self.settings.columns);
@@ -346,13 +266,13 @@ impl Rows {
         number: u64,
         out: &mut Vec<Found>,
     ) -> Result<(), String> {
-        let columns = self.ends_used;
+        let columns = self.record.columns();
         let needed = places.iter().map(|(_, index)| index + 1).max().unwrap_or(0);
         let cell_of = |rows: &Self, wanted: ColumnRole| {
             places
                 .iter()
                 .find(|(role, _)| *role == wanted)
-                .and_then(|(_, index)| rows.cell(*index))
+                .and_then(|(_, index)| rows.record.cell(*index))
                 .map(str::trim)
                 .unwrap_or_default()
                 .to_owned()
@@ -399,7 +319,7 @@ impl Rows {
         let (mut item, mut tender) = (Texts::new(), Texts::new());
         let mut fields = Vec::new();
         for (role, index) in places {
-            let text = self.cell(*index).unwrap_or_default();
+            let text = self.record.cell(*index).unwrap_or_default();
             match role {
                 ColumnRole::Field(field) => fields.push((*field, text.to_owned())),
                 ColumnRole::Item(field) => item.set(*field, text),
@@ -411,50 +331,14 @@ impl Rows {
         let Some(group) = &mut self.group else {
             return Ok(());
         };
-        group.rows += 1;
-        group.bytes += self.bytes_used;
-        if group.rows > PARTS_MAX || group.bytes > GROUP_BYTES_MAX {
-            group.draft = Draft::new(false);
-            return Err(format!(
-                "the transaction has more than {PARTS_MAX} rows or {GROUP_BYTES_MAX} bytes: \
-                 correct which column is \"sequence\""
-            ));
-        }
-        if group.fault.is_some() || meaning == RowMeaning::Skipped {
+        if !group.count(self.record.bytes(), meaning)? {
             return Ok(());
         }
-        group.is_skipped = false;
         for (field, mut text) in fields {
             group.draft.fields.set(field, &text);
             text.zeroize();
         }
-        match meaning {
-            RowMeaning::Item => {
-                // Without kinds of rows, a payment beside the goods is the transaction's own.
-                if !has_kinds
-                    && group.draft.tenders.is_empty()
-                    && tender.get(TenderField::Amount).is_some()
-                {
-                    group.draft.tenders.push(tender);
-                }
-                group.draft.items.push(item);
-            }
-            RowMeaning::Tender => {
-                if let Some(amount) = item.get(ItemField::Amount) {
-                    tender.set(TenderField::Amount, amount);
-                }
-                group.draft.tenders.push(tender);
-            }
-            RowMeaning::Discount => {
-                let amount = item
-                    .get(ItemField::Discount)
-                    .or_else(|| item.get(ItemField::Amount))
-                    .ok_or("a row of a discount has no amount: map \"item_discount\"")?;
-                group.draft.discounts.push(amount.to_owned());
-            }
-            RowMeaning::Transaction | RowMeaning::Skipped => {}
-        }
-        Ok(())
+        group.add(meaning, has_kinds, item, tender)
     }
 
     fn open_group(&mut self, key: Vec<String>, number: u64) {
@@ -471,44 +355,26 @@ impl Rows {
             self.keys.pop_front();
         }
         self.keys.push_back(hash);
-        self.group = Some(Group {
-            key,
-            first_line: number,
-            start: self.at,
-            rows: 0,
-            is_skipped: true,
-            bytes: 0,
-            loose: Vec::new(),
-            draft: Draft::new(self.settings.tells_tenders()),
-            fault,
-        });
+        let draft = Draft::new(self.settings.tells_tenders());
+        let mut group = Group::new(key, number, self.at, draft);
+        group.fault = fault;
+        self.group = Some(group);
     }
 
     /// Tells the open transaction.
     fn finish_group(&mut self, out: &mut Vec<Found>) {
-        let Some(group) = self.group.take() else {
+        let Some(mut group) = self.group.take() else {
             return;
         };
-        out.extend(group.loose.into_iter().map(|fault| Found {
+        let start = group.start;
+        out.extend(group.loose.drain(..).map(|fault| Found {
             entry: Entry::Fault(fault),
-            mark: group.start,
+            mark: start,
         }));
-        let entry = match group.fault {
-            Some(fault) => Entry::Fault(fault),
-            None if group.is_skipped => return,
-            None => match group.draft.settle(&self.settings.rules) {
-                Ok(Some(sale)) => Entry::Sale(Box::new(sale)),
-                Ok(None) => return,
-                Err(problem) => Entry::Fault(LineFault {
-                    line: group.first_line,
-                    problem,
-                }),
-            },
-        };
-        out.push(Found {
+        out.extend(group.settle(&self.settings).map(|entry| Found {
             entry,
             mark: self.at,
-        });
+        }));
     }
 
     /// Tells a fault of a row that is part of the open transaction, if there is one.
@@ -531,18 +397,10 @@ impl Rows {
         let total = ColumnRole::Field(Field::Total);
         match &mut self.group {
             Some(group) if self.settings.columns.contains_key(&total) => {
-                if group.loose.len() < LOOSE_FAULTS_MAX {
-                    group.loose.push(LineFault { line, problem });
-                }
+                group.add_loose(LineFault { line, problem });
                 self.at = end;
             }
             Some(_) | None => self.fail_row(line, end, problem, out),
         }
-    }
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        self.field_bytes.zeroize();
     }
 }
