@@ -21,6 +21,8 @@ mod scanner;
 mod status;
 mod stop;
 mod tap;
+#[cfg(test)]
+mod workbench;
 
 use std::sync::Arc;
 

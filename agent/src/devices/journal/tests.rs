@@ -1,28 +1,18 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::future::Future;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use chrono::DateTime;
 use tillbind_firmware_bridge::journal::REJECTED_FOLDER;
-use tokio::time::timeout;
 
 mod following;
 mod following_poslog;
 
 use super::*;
 use crate::devices::status::DeviceKind;
-
-/// No test waits this long unless it fails.
-const PATIENCE_OF_TESTS: Duration = Duration::from_secs(20);
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE_OF_TESTS, future)
-        .await
-        .expect("nothing happened within the test's patience")
-}
+use crate::devices::workbench::within;
 
 /// Notes that outlive a journal's restart.
 #[derive(Default)]
@@ -90,6 +80,30 @@ impl KeptNotes {
     /// Waits until it is noted where something waits for its rest.
     async fn open(&self, name: &str, byte: usize) {
         self.until(name, |note| note.open_at == byte as u64).await;
+    }
+}
+
+/// A POS's folder, and what the agent keeps of its files.
+struct Folder {
+    dir: tempfile::TempDir,
+    notes: Arc<KeptNotes>,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            notes: Arc::default(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Starts the folder's journal, or starts it again.
+    fn start(&self, format: JournalFormat) -> Rig {
+        Rig::start_as(format, self.dir.path(), &self.notes, LONG)
     }
 }
 

@@ -1,27 +1,16 @@
 use std::fs::File;
-use std::future::Future;
 use std::io::{Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant as RealTime;
 
 use chrono::DateTime;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tillbind_firmware_bridge::nfc::pn532::frame::{ACK, FROM_CHIP, Frame, Framer, encode};
 use tokio::time::timeout;
 
 use super::*;
-use crate::devices::{DeviceKind, Devices};
-
-/// No test waits this long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future)
-        .await
-        .expect("nothing happened within the test's patience")
-}
+use crate::devices::DeviceKind;
+use crate::devices::workbench::{Workbench, plug, within};
 
 #[expect(
     clippy::disallowed_methods,
@@ -33,17 +22,6 @@ fn clocks() -> Clocks {
         wall: Arc::new(|| DateTime::UNIX_EPOCH),
         elapsed: Arc::new(move || start.elapsed()),
     }
-}
-
-/// Plugs a reader in: its end of the line, behind a link as udev makes one.
-fn plug(link: &Path) -> File {
-    let reader = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&reader).unwrap();
-    unlockpt(&reader).unwrap();
-    let name = ptsname(&reader, Vec::new()).unwrap();
-    let path = PathBuf::from(std::ffi::OsStr::from_bytes(name.as_bytes()));
-    std::os::unix::fs::symlink(path, link).unwrap();
-    File::from(reader)
 }
 
 /// Answers as a PN532 does, with this type A number from the third poll on, for so many polls.
@@ -82,30 +60,16 @@ fn simulate(mut line: File, uid: &'static [u8], polls_max: usize) {
     });
 }
 
-struct Rig {
-    devices: Devices,
-    events: mpsc::Receiver<DeviceEvent>,
-    stop: watch::Sender<bool>,
-}
-
-impl Rig {
-    fn start(readers: &[NfcConfig]) -> Self {
-        let (sender, events) = mpsc::channel(64);
-        let (stop, stopped) = watch::channel(false);
-        let mut devices = Devices::new(Arc::default(), sender, stopped, clocks());
-        devices.start_nfc(readers);
-        Self {
-            devices,
-            events,
-            stop,
-        }
-    }
-
-    async fn event(&mut self) -> DeviceEvent {
-        within(self.events.recv())
-            .await
-            .expect("the readers have ended")
-    }
+/// Starts a serial reader named `counter`.
+fn start(port: &Path) -> Workbench {
+    let reader = NfcConfig {
+        name: "counter".to_owned(),
+        reader: NfcReader::Serial {
+            port: port.to_owned(),
+            baud: 115_200,
+        },
+    };
+    Workbench::start(clocks(), |devices| devices.start_nfc(&[reader]))
 }
 
 #[tokio::test]
@@ -120,33 +84,25 @@ async fn a_card_on_a_pn532_is_a_scan_and_a_random_number_says_why_it_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("reader");
         simulate(plug(&link), uid, usize::MAX / 2);
-        let mut rig = Rig::start(&[NfcConfig {
-            name: "counter".to_owned(),
-            reader: NfcReader::Serial {
-                port: link,
-                baud: 115_200,
-            },
-        }]);
+        let mut bench = start(&link);
         let DeviceEvent::Port {
             kind: device,
             state,
             ..
-        } = rig.event().await
+        } = bench.event().await
         else {
             panic!("no state")
         };
         assert_eq!((device, state), (DeviceKind::Nfc, PortState::Open));
-        let DeviceEvent::Scanned { device, code } = rig.event().await else {
+        let DeviceEvent::Scanned { device, code } = bench.event().await else {
             panic!("no scan")
         };
         assert_eq!((device.as_str(), code.kind()), ("counter", kind));
         // It rests there through many polls, and is told no second time.
-        let again = timeout(Duration::from_secs(1), rig.events.recv()).await;
+        let again = timeout(Duration::from_secs(1), bench.events.recv()).await;
         assert!(again.is_err(), "{again:?}");
-        assert_eq!(rig.devices.status()[0].counts.scans, 1);
-        rig.stop.send_replace(true);
-        drop(rig.events);
-        within(rig.devices.stopped()).await;
+        assert_eq!(bench.devices.status()[0].counts.scans, 1);
+        bench.end().await;
     }
 }
 
@@ -155,14 +111,8 @@ async fn a_reader_that_does_not_answer_is_told_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("reader");
     let _line = plug(&link);
-    let mut rig = Rig::start(&[NfcConfig {
-        name: "counter".to_owned(),
-        reader: NfcReader::Serial {
-            port: link,
-            baud: 115_200,
-        },
-    }]);
-    let DeviceEvent::Port { state, .. } = rig.event().await else {
+    let mut bench = start(&link);
+    let DeviceEvent::Port { state, .. } = bench.event().await else {
         panic!("no state")
     };
     assert!(

@@ -54,21 +54,20 @@ pub(super) fn append(path: &Path, text: &str) {
 
 #[tokio::test]
 async fn a_growing_file_is_told_line_by_line_and_once_across_restarts() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.ndjson");
+    let pos = Folder::new();
+    let path = pos.path("a.ndjson");
     let (first, second) = (line(1), line(2));
     // The second line is written slowly.
     append(&path, &format!("{first}{}", &second[..20]));
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     rig.expect("1").await;
-    notes.told("a.ndjson", first.len()).await;
+    pos.notes.told("a.ndjson", first.len()).await;
     append(&path, &second[20..]);
     rig.expect("2").await;
-    notes.told("a.ndjson", first.len() + second.len()).await;
+    pos.notes.told("a.ndjson", first.len() + second.len()).await;
     rig.stop().await;
 
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     append(&path, &line(3));
     rig.expect("3").await;
     rig.stop().await;
@@ -76,38 +75,38 @@ async fn a_growing_file_is_told_line_by_line_and_once_across_restarts() {
 
 #[tokio::test]
 async fn a_line_whose_sale_was_not_durable_is_told_again_and_the_durable_ones_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.ndjson");
+    let pos = Folder::new();
+    let path = pos.path("a.ndjson");
     append(&path, &line(1));
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     rig.expect("1").await;
-    notes.told("a.ndjson", line(1).len()).await;
+    pos.notes.told("a.ndjson", line(1).len()).await;
     append(&path, &line(2));
     for _ in 0..3 {
         assert_eq!(rig.sale(Err("the disk is full".to_owned())).await, "2");
     }
     rig.expect("2").await;
-    notes.told("a.ndjson", line(1).len() + line(2).len()).await;
+    pos.notes
+        .told("a.ndjson", line(1).len() + line(2).len())
+        .await;
     rig.stop().await;
 }
 
 #[tokio::test]
 async fn a_rotated_file_is_told_to_its_end_and_the_new_one_from_its_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.ndjson");
+    let pos = Folder::new();
+    let path = pos.path("a.ndjson");
     append(&path, &line(1));
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     rig.expect("1").await;
-    notes.told("a.ndjson", line(1).len()).await;
+    pos.notes.told("a.ndjson", line(1).len()).await;
     rig.stop().await;
 
     // While the agent is away the POS writes on, renames the file and begins another.
     append(&path, &line(2));
-    fs::rename(&path, dir.path().join("a.ndjson.1")).unwrap();
+    fs::rename(&path, pos.path("a.ndjson.1")).unwrap();
     append(&path, &format!("{}{}", line(3), line(4)));
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     let mut told = Vec::new();
     for _ in 0..3 {
         told.push(rig.sale(Ok(())).await);
@@ -121,19 +120,18 @@ async fn a_rotated_file_is_told_to_its_end_and_the_new_one_from_its_start() {
 
 #[tokio::test]
 async fn a_copied_and_truncated_file_goes_on_in_the_copy_and_starts_anew_in_its_place() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.ndjson");
+    let pos = Folder::new();
+    let path = pos.path("a.ndjson");
     append(&path, &format!("{}{}", line(1), line(2)));
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     rig.expect("1").await;
     rig.expect("2").await;
-    notes.told("a.ndjson", 2 * line(1).len()).await;
+    pos.notes.told("a.ndjson", 2 * line(1).len()).await;
     // The copy has what the original had, and one line that was not told.
-    let copy = dir.path().join("a.ndjson.tmp");
+    let copy = pos.path("a.ndjson.tmp");
     fs::copy(&path, &copy).unwrap();
     append(&copy, &line(3));
-    fs::rename(&copy, dir.path().join("a.ndjson.1")).unwrap();
+    fs::rename(&copy, pos.path("a.ndjson.1")).unwrap();
     rig.expect("3").await;
     fs::write(&path, line(4)).unwrap();
     rig.expect("4").await;
@@ -142,15 +140,14 @@ async fn a_copied_and_truncated_file_goes_on_in_the_copy_and_starts_anew_in_its_
 
 #[tokio::test]
 async fn a_file_that_replaces_another_with_the_same_header_is_told_whole() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.csv");
+    let pos = Folder::new();
+    let path = pos.path("a.csv");
     let yesterday = "No,Amount\n1,5.00\n2,5.00\n";
     fs::write(&path, yesterday).unwrap();
-    let mut rig = Rig::start_as(csv(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(csv(LONG));
     // The second may have more rows.
     rig.expect("1").await;
-    notes.told("a.csv", "No,Amount\n1,5.00\n".len()).await;
+    pos.notes.told("a.csv", "No,Amount\n1,5.00\n".len()).await;
     fs::write(&path, "No,Amount\n3,5.00\n4,5.00\n5,1.00\n6,1.00\n").unwrap();
     for number in ["3", "4", "5"] {
         rig.expect(number).await;
@@ -160,11 +157,10 @@ async fn a_file_that_replaces_another_with_the_same_header_is_told_whole() {
 
 #[tokio::test]
 async fn a_transaction_waits_for_its_rows_and_is_whole_after_the_quiet_time() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.csv");
+    let pos = Folder::new();
+    let path = pos.path("a.csv");
     append(&path, "No,Amount\n1,5.00\n2,5.00\n2,");
-    let mut rig = Rig::start_as(csv(Duration::from_millis(400)), dir.path(), &notes, LONG);
+    let mut rig = pos.start(csv(Duration::from_millis(400)));
     rig.expect("1").await;
     append(&path, "3.00\n");
     match within(rig.events.recv()).await {
@@ -187,11 +183,10 @@ async fn a_transaction_waits_for_its_rows_and_is_whole_after_the_quiet_time() {
 
 #[tokio::test]
 async fn a_poison_line_is_reported_with_its_place_and_the_lines_behind_it_are_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.ndjson");
+    let pos = Folder::new();
+    let path = pos.path("a.ndjson");
     append(&path, &format!("{}{{poison}}\n{}", line(1), line(2)));
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     rig.expect("1").await;
     let reason = rig.rejection().await;
     assert!(reason.starts_with("line 2: this is no JSON"), "{reason}");
@@ -199,12 +194,12 @@ async fn a_poison_line_is_reported_with_its_place_and_the_lines_behind_it_are_to
     rig.counts(|counts| counts.rejected == 1).await;
     assert!(path.exists());
     // Many more are told by their number alone, across a restart.
-    notes
+    pos.notes
         .told("a.ndjson", line(1).len() + line(2).len() + 9)
         .await;
     rig.stop().await;
     append(&path, &format!("{}{}", "{poison}\n".repeat(200), line(3)));
-    let mut rig = Rig::start_as(ndjson(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(ndjson(LONG));
     for _ in 0..19 {
         let reason = rig.rejection().await;
         assert!(reason.contains("this is no JSON"), "{reason}");
@@ -217,15 +212,14 @@ async fn a_poison_line_is_reported_with_its_place_and_the_lines_behind_it_are_to
 
 #[tokio::test]
 async fn a_column_that_the_header_lacks_is_reported_once_and_shown_and_the_file_stays() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("a.csv");
+    let pos = Folder::new();
+    let path = pos.path("a.csv");
     append(&path, "Number,Amount\n1,5.00\n");
-    let mut rig = Rig::start_as(csv(Duration::from_millis(50)), dir.path(), &notes, LONG);
+    let mut rig = pos.start(csv(Duration::from_millis(50)));
     let reason = rig.rejection().await;
     assert!(reason.contains("no column \"No\" (sequence)"), "{reason}");
     append(&path, "2,5.00\n");
-    append(&dir.path().join("b.csv"), "No,Amount\n9,5.00\n");
+    append(&pos.path("b.csv"), "No,Amount\n9,5.00\n");
     rig.expect("9").await;
     let shown = rig.lamp.view().borrow().last_error.clone().unwrap();
     assert!(shown.contains("the header has no column"), "{shown}");

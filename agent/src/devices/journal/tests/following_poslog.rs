@@ -31,22 +31,21 @@ fn see_cut_off(reason: &str, byte: usize, number: u32) {
 
 #[tokio::test]
 async fn a_poslog_that_grows_is_told_by_transaction_though_its_last_tag_is_written_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("day.xml");
+    let pos = Folder::new();
+    let path = pos.path("day.xml");
     let all: Vec<String> = (1..=4)
         .map(|n| format!("\n{}", transaction(n, "5.00")))
         .collect();
     fs::write(&path, file_of(&all[..1])).unwrap();
     let format = JournalFormat::GrowingPoslog(LONG);
-    let mut rig = Rig::start_as(format.clone(), dir.path(), &notes, LONG);
+    let mut rig = pos.start(format.clone());
     rig.expect("1").await;
     let told = file_of(&all[..1]).len() - "</POSLog>".len();
-    notes.told("day.xml", told).await;
+    pos.notes.told("day.xml", told).await;
     let half = file_of(&all[..3]);
     fs::write(&path, &half[..half.len() - 40]).unwrap();
     rig.expect("2").await;
-    notes
+    pos.notes
         .told("day.xml", file_of(&all[..2]).len() - "</POSLog>".len())
         .await;
     rig.stop().await;
@@ -60,7 +59,7 @@ async fn a_poslog_that_grows_is_told_by_transaction_though_its_last_tag_is_writt
         format!("\n{}", transaction(5, "5.00")),
     ];
     fs::write(&path, file_of(&bad)).unwrap();
-    let mut rig = Rig::start_as(format, dir.path(), &notes, LONG);
+    let mut rig = pos.start(format);
     let reason = rig.rejection().await;
     assert!(reason.contains("do not add up"), "{reason}");
     rig.expect("4").await;
@@ -72,13 +71,12 @@ async fn a_poslog_that_grows_is_told_by_transaction_though_its_last_tag_is_writt
 
 #[tokio::test]
 async fn a_file_that_ends_in_mid_transaction_is_reported_once_though_a_new_one_is_begun() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let first = dir.path().join("monday.xml");
+    let pos = Folder::new();
+    let first = pos.path("monday.xml");
     fs::write(&first, begun(1) + &torn(2)).unwrap();
-    let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(QUIET));
     rig.expect("1").await;
-    fs::write(dir.path().join("tuesday.xml"), begun(3)).unwrap();
+    fs::write(pos.path("tuesday.xml"), begun(3)).unwrap();
     rig.expect("3").await;
     see_cut_off(&rig.rejection().await, begun(1).len(), 2);
     rig.counts(|counts| (counts.files, counts.rejected) == (2, 1))
@@ -86,33 +84,32 @@ async fn a_file_that_ends_in_mid_transaction_is_reported_once_though_a_new_one_i
     rig.stop().await;
 
     // A restart, and a touch of the file, tell nothing again.
-    let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(QUIET));
     let touched = fs::File::options().append(true).open(&first).unwrap();
     touched
         .set_modified(std::time::SystemTime::UNIX_EPOCH)
         .unwrap();
     rig.counts(|counts| counts.files == 1).await;
-    append(&dir.path().join("tuesday.xml"), &transaction(4, "5.00"));
+    append(&pos.path("tuesday.xml"), &transaction(4, "5.00"));
     rig.expect("4").await;
     rig.stop().await;
 }
 
 #[tokio::test]
 async fn a_pos_that_goes_on_behind_a_torn_transaction_loses_that_one_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("day.xml");
+    let pos = Folder::new();
+    let path = pos.path("day.xml");
     fs::write(&path, begun(1) + &torn(2)).unwrap();
-    let mut rig = Rig::start_as(growing(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(LONG));
     rig.expect("1").await;
     append(&path, &transaction(3, "5.00"));
     see_cut_off(&rig.rejection().await, begun(1).len(), 2);
     rig.expect("3").await;
     // It is known across a restart that all this was told.
     let told = begun(1).len() + torn(2).len() + transaction(3, "5.00").len();
-    notes.told("day.xml", told).await;
+    pos.notes.told("day.xml", told).await;
     rig.stop().await;
-    let mut rig = Rig::start_as(growing(LONG), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(LONG));
     append(&path, &transaction(4, "5.00"));
     rig.expect("4").await;
     rig.stop().await;
@@ -121,11 +118,10 @@ async fn a_pos_that_goes_on_behind_a_torn_transaction_loses_that_one_alone() {
 #[tokio::test]
 async fn a_torn_transaction_that_was_reported_is_not_reported_again_when_the_pos_goes_on() {
     for first in [begun(1), file_of(&[]).replace(END, "")] {
-        let dir = tempfile::tempdir().unwrap();
-        let notes = Arc::new(KeptNotes::default());
-        let path = dir.path().join("day.xml");
+        let pos = Folder::new();
+        let path = pos.path("day.xml");
         fs::write(&path, format!("{first}{}", torn(2))).unwrap();
-        let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
+        let mut rig = pos.start(growing(QUIET));
         if first.contains("Transaction") {
             rig.expect("1").await;
         }
@@ -139,11 +135,10 @@ async fn a_torn_transaction_that_was_reported_is_not_reported_again_when_the_pos
 
 #[tokio::test]
 async fn the_rest_of_a_transaction_is_taken_though_it_comes_after_it_was_given_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("day.xml");
+    let pos = Folder::new();
+    let path = pos.path("day.xml");
     fs::write(&path, begun(1) + &torn(2)).unwrap();
-    let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(QUIET));
     rig.expect("1").await;
     see_cut_off(&rig.rejection().await, begun(1).len(), 2);
     rig.counts(|counts| counts.files == 1).await;
@@ -156,11 +151,10 @@ async fn the_rest_of_a_transaction_is_taken_though_it_comes_after_it_was_given_u
 
 #[tokio::test]
 async fn a_slow_writer_is_waited_for_and_reported_by_no_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("day.xml");
+    let pos = Folder::new();
+    let path = pos.path("day.xml");
     fs::write(&path, begun(1)).unwrap();
-    let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(QUIET));
     rig.expect("1").await;
     // In all it takes longer than the quiet time, but no pause does.
     let second = transaction(2, "5.00");
@@ -178,22 +172,21 @@ async fn a_slow_writer_is_waited_for_and_reported_by_no_one() {
 async fn what_waited_for_its_rest_in_a_file_that_is_replaced_or_removed_is_reported() {
     for first in [begun(1), file_of(&[]).replace(END, "")] {
         for is_replaced in [true, false] {
-            let dir = tempfile::tempdir().unwrap();
-            let notes = Arc::new(KeptNotes::default());
-            let path = dir.path().join("day.xml");
+            let pos = Folder::new();
+            let path = pos.path("day.xml");
             fs::write(&path, format!("{first}{}", torn(2))).unwrap();
-            let mut rig = Rig::start_as(growing(LONG), dir.path(), &notes, LONG);
+            let mut rig = pos.start(growing(LONG));
             if first.contains("Transaction") {
                 rig.expect("1").await;
             }
-            notes.open("day.xml", first.len()).await;
+            pos.notes.open("day.xml", first.len()).await;
             rig.stop().await;
             // The agent is away meanwhile, and looks with a shorter patience then.
             match is_replaced {
                 true => fs::write(&path, begun(3)).unwrap(),
                 false => fs::remove_file(&path).unwrap(),
             }
-            let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
+            let mut rig = pos.start(growing(QUIET));
             if is_replaced {
                 rig.expect("3").await;
             }
@@ -202,8 +195,8 @@ async fn what_waited_for_its_rest_in_a_file_that_is_replaced_or_removed_is_repor
             assert!(reason.starts_with(&at), "{reason}");
             rig.counts(|counts| counts.rejected == 1).await;
             rig.stop().await;
-            let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
-            fs::write(dir.path().join("next.xml"), begun(9)).unwrap();
+            let mut rig = pos.start(growing(QUIET));
+            fs::write(pos.path("next.xml"), begun(9)).unwrap();
             rig.expect("9").await;
             rig.stop().await;
         }
@@ -212,19 +205,18 @@ async fn what_waited_for_its_rest_in_a_file_that_is_replaced_or_removed_is_repor
 
 #[tokio::test]
 async fn what_waits_for_its_rest_in_a_rotated_file_is_that_files_and_no_loss() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("day.xml");
+    let pos = Folder::new();
+    let path = pos.path("day.xml");
     fs::write(&path, begun(1) + &torn(2)).unwrap();
-    let mut rig = Rig::start_as(growing(QUIET * 3), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(QUIET * 3));
     rig.expect("1").await;
-    notes.open("day.xml", begun(1).len()).await;
-    fs::rename(&path, dir.path().join("day.xml.1")).unwrap();
+    pos.notes.open("day.xml", begun(1).len()).await;
+    fs::rename(&path, pos.path("day.xml.1")).unwrap();
     fs::write(&path, begun(3)).unwrap();
     rig.expect("3").await;
     // The rest comes, in the file's new place.
     append(
-        &dir.path().join("day.xml.1"),
+        &pos.path("day.xml.1"),
         &transaction(2, "5.00")[torn(2).len()..],
     );
     rig.expect("2").await;
@@ -238,11 +230,10 @@ async fn what_waits_for_its_rest_in_a_rotated_file_is_that_files_and_no_loss() {
 
 #[tokio::test]
 async fn a_fault_behind_the_last_whole_transaction_is_reported_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
-    let path = dir.path().join("day.xml");
+    let pos = Folder::new();
+    let path = pos.path("day.xml");
     fs::write(&path, begun(1) + &transaction(2, "6.66")).unwrap();
-    let mut rig = Rig::start_as(growing(QUIET), dir.path(), &notes, LONG);
+    let mut rig = pos.start(growing(QUIET));
     rig.expect("1").await;
     let reason = rig.rejection().await;
     assert!(reason.contains("do not add up"), "{reason}");
@@ -256,11 +247,10 @@ async fn a_fault_behind_the_last_whole_transaction_is_reported_once() {
 
 #[tokio::test]
 async fn a_torn_transaction_in_a_file_that_is_read_once_costs_only_itself() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = Arc::new(KeptNotes::default());
+    let pos = Folder::new();
     let text = begun(1) + &torn(2) + &transaction(3, "5.00") + END;
-    fs::write(dir.path().join("a.xml"), text).unwrap();
-    let mut rig = Rig::start(dir.path(), &notes, LONG);
+    fs::write(pos.path("a.xml"), text).unwrap();
+    let mut rig = pos.start(JournalFormat::Poslog);
     rig.expect("1").await;
     rig.expect("3").await;
     let reason = rig.rejection().await;
