@@ -273,8 +273,10 @@ impl PosLogError {
 }
 
 /// The transaction that an item of the reader, or its error, is of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Begun {
+    /// Where it starts in the text.
+    at: Position,
     /// Byte of the source at which it starts, where the source is UTF-8 up to there.
     byte: Option<u64>,
     /// Its number, if it could not be read to its end and there is that much of it.
@@ -422,6 +424,7 @@ impl<R: BufRead> PosLogReader<R> {
         };
         self.first_at.get_or_insert(tag.at.byte);
         let begun = self.begun.insert(Begun {
+            at: tag.at,
             byte: self.markup.source_byte(tag.at.byte),
             number: None,
             hides_tag: false,

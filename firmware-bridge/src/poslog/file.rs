@@ -90,11 +90,13 @@ impl<'a, S: ReadAt + ?Sized> PosLogFile<'a, S> {
     }
 
     fn take_item(&mut self, item: PosLogItem) -> io::Result<Result<PosLogItem, Fault>> {
-        let begun = self.reader.begun.clone().unwrap_or_default();
-        let start = begun.byte.map(|byte| self.from.in_file(byte));
+        let begun = self.reader.begun.as_ref();
+        let hides_tag = begun.is_some_and(|begun| begun.hides_tag);
+        let byte = begun.and_then(|begun| begun.byte);
+        let start = byte.map(|byte| self.from.in_file(byte));
         self.go_behind(start)?;
         let cut = match (start, self.place) {
-            (Some(start), Some(place)) if begun.hides_tag => self.cut_in(start, place.offset)?,
+            (Some(start), Some(place)) if hides_tag => self.cut_in(start, place.offset)?,
             (Some(_) | None, _) => None,
         };
         Ok(cut.map_or(Ok(item), Err))
@@ -108,7 +110,20 @@ impl<'a, S: ReadAt + ?Sized> PosLogFile<'a, S> {
         let Some(begun) = self.reader.begun.clone() else {
             return self.take_fault_between(error, at);
         };
+        let number: Option<String> = begun
+            .number
+            .map(|n| n.chars().take(NUMBER_CHARS_MAX).collect());
         let Some(start) = begun.byte.map(|byte| self.from.in_file(byte)) else {
+            // Not UTF-8: places are those of the text, and nothing is looked for.
+            if let PosLogError::Truncated { at } = error
+                && self.ended
+            {
+                error = PosLogError::CutOff {
+                    at: begun.at,
+                    end: at.byte,
+                    number,
+                };
+            }
             return Ok(Fault { error, piece: None });
         };
         if error.is_of_content() {
@@ -122,9 +137,6 @@ impl<'a, S: ReadAt + ?Sized> PosLogFile<'a, S> {
             let piece = Some(Piece::of(start, end));
             return Ok(Fault { error, piece });
         }
-        let number = begun
-            .number
-            .map(|n| n.chars().take(NUMBER_CHARS_MAX).collect());
         let mut piece = Piece {
             number,
             ..Piece::of(start, self.extent.len)

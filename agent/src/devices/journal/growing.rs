@@ -75,6 +75,8 @@ impl Growing<'_> {
             others.push(old);
         }
         progress.file = look.file.clone();
+        // It may have grown since its end was taken for whole.
+        progress.closed = false;
         if let Some(replaced) = replaced(look, &progress, notes) {
             // Its note would be lost to the file in its place, and it may come back rotated.
             (self.keep)(&replaced).map_err(|reason| Told::NotDurable { reason })?;

@@ -59,7 +59,9 @@ impl Growing<'_> {
     ) -> Result<Reached, Told> {
         let (mut told_by, mut reached) = self.begin(path, look, notes)?;
         let name = &look.file.name;
-        let (file, len) = Opened::at(path)?;
+        // The same file, whatever has its name by now.
+        let file = Opened(told_by.try_clone().map_err(cannot_read)?);
+        let len = file.0.metadata().map_err(cannot_read)?.len();
         // One that grew since the listing is not at its end.
         let ended = look.closed && len == look.file.len;
         let start = reached.progress.mark;

@@ -258,6 +258,23 @@ fn reading_goes_on_behind_a_character_that_utf_8_does_not_know() {
 }
 
 #[test]
+fn a_transaction_that_is_cut_off_in_utf_16_is_told_when_the_file_is_at_its_end() {
+    let text = format!("{}{}{}", head(""), sale(1), &sale(2)[..300]);
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let faults = |ended: bool| -> Vec<bool> {
+        let file = PosLogFile::new(&bytes[..], bytes.len() as u64, Place::default(), ended);
+        file.filter_map(Result::err)
+            .map(|fault| {
+                let number = Some("2".to_owned());
+                matches!(fault.error(), PosLogError::CutOff { number: n, at, .. }
+                    if *n == number && at.line == 7)
+            })
+            .collect()
+    };
+    assert_eq!((faults(true), faults(false)), (vec![true], vec![false]));
+}
+
+#[test]
 fn a_fault_is_known_again_by_what_was_told_before() {
     let torn = &sale(2)[..200];
     let wrong = sale(3).replace("<Amount>5.00", "<Amount>4.00");

@@ -150,6 +150,24 @@ async fn the_rest_of_a_transaction_is_taken_though_it_comes_after_it_was_given_u
 }
 
 #[tokio::test]
+async fn a_file_that_grew_after_it_was_quiet_is_watched_to_its_end_across_a_restart() {
+    let pos = Folder::new();
+    let path = pos.path("day.xml");
+    fs::write(&path, begun(1)).unwrap();
+    let mut rig = pos.start(growing(QUIET));
+    rig.expect("1").await;
+    rig.counts(|counts| counts.files == 1).await;
+    rig.stop().await;
+    append(&path, &torn(2));
+    let rig = pos.start(growing(LONG));
+    pos.notes.open("day.xml", begun(1).len()).await;
+    rig.stop().await;
+    let mut rig = pos.start(growing(QUIET));
+    see_cut_off(&rig.rejection().await, begun(1).len(), 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_slow_writer_is_waited_for_and_reported_by_no_one() {
     let pos = Folder::new();
     let path = pos.path("day.xml");
