@@ -93,7 +93,14 @@ pub(super) async fn read_receipts(
             }
         };
         let (jobs, claim, lost_bytes) = match taken {
-            Some(taken) => (decoder.feed(&taken.bytes), taken.asked, taken.lost_bytes),
+            Some(taken) => {
+                let mut jobs = decoder.feed(&taken.bytes);
+                if taken.asked.is_some() {
+                    // Who asks knows that these bytes end in a cut.
+                    jobs.extend(decoder.handle_pause());
+                }
+                (jobs, taken.asked, taken.lost_bytes)
+            }
             None => {
                 ended = true;
                 (decoder.finish(), None, 0)
