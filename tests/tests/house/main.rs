@@ -2,6 +2,8 @@
 
 mod arrows;
 mod bad_input;
+mod claims;
+mod clients;
 mod contract;
 mod cut_print;
 mod flips;

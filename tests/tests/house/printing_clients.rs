@@ -1,22 +1,20 @@
 //! Printing libraries of other people, through the tap.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 use tillbind_tests::cable::Cable;
 use tillbind_tests::central::Database;
 use tillbind_tests::clock;
 use tillbind_tests::environment;
 use tillbind_tests::printer::Printer;
-use tillbind_tests::process::{command, run};
 use tillbind_tests::receipt;
 use tillbind_tests::sale::Sale;
 use tillbind_tests::scene;
 use tillbind_tests::shop::{DURABLE_WITHIN, Shop};
 use tillbind_tests::terminal::Setup;
+
+use super::clients::{Client, Place, described};
 
 const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
@@ -143,72 +141,4 @@ fn other_peoples_libraries_print_unchanged_over_a_serial_cable_and_their_sales_a
         ensure!(tally.is_clean(), "{tally:#?}");
         Ok(())
     })
-}
-
-/// Where a library prints to.
-enum Place {
-    Network(SocketAddr),
-    Port(PathBuf),
-}
-
-fn described(sale: &Sale) -> serde_json::Value {
-    let rows: Vec<_> = receipt::rows(sale)
-        .into_iter()
-        .map(|(left, right)| json!({"left": left, "right": right.unwrap_or_default()}))
-        .collect();
-    json!({
-        "heading": "CORNER SHOP",
-        "rows": rows,
-        "code": format!("https://shop.example/r/{}", sale.sequence),
-        "thanks": "Thank you",
-    })
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Client {
-    PythonEscpos,
-    Receiptline,
-    ReceiptlineStarLine,
-    ReceiptlineStarPrnt,
-    NodeThermalPrinter,
-}
-
-impl Client {
-    fn print(self, clients: &Path, to: &Place, file: &Path) -> Result<()> {
-        let scripts = environment::project()?.join("tests/clients");
-        let (program, script) = match self {
-            Self::PythonEscpos => (clients.join("venv/bin/python"), "print_escpos.py"),
-            Self::Receiptline | Self::ReceiptlineStarLine | Self::ReceiptlineStarPrnt => {
-                (node(), "print_receiptline.mjs")
-            }
-            Self::NodeThermalPrinter => (node(), "print_thermal.mjs"),
-        };
-        let (host, port) = match to {
-            Place::Network(address) => (address.ip().to_string(), address.port()),
-            Place::Port(path) => (path.display().to_string(), 0),
-        };
-        let mut command = command(&program);
-        command
-            .arg(scripts.join(script))
-            .arg(host)
-            .arg(port.to_string())
-            .arg(file)
-            .args(self.language())
-            .current_dir(clients);
-        run(command)?.success()?;
-        Ok(())
-    }
-
-    /// Returns the printer's language where the library has several.
-    fn language(self) -> Option<&'static str> {
-        match self {
-            Self::ReceiptlineStarLine => Some("starlinesbcs"),
-            Self::ReceiptlineStarPrnt => Some("starsbcs"),
-            Self::PythonEscpos | Self::Receiptline | Self::NodeThermalPrinter => None,
-        }
-    }
-}
-
-fn node() -> PathBuf {
-    environment::program("node").unwrap_or_else(|| PathBuf::from("node"))
 }
