@@ -30,8 +30,12 @@ pub struct Facts {
     pub cards_of_account: usize,
     /// How many it may hold.
     pub cards_of_account_max: usize,
-    /// An account of the card's member on a platform where the account's member has another one.
+    /// An account of the card's member on a platform where the account's member has another one; where
+    /// the evidence joins no two members, any account of the card's member.
     pub clash: Option<AccountRef>,
+    /// Whether the evidence is enough to make two members one: who shows card and account at the till is
+    /// one person, who found a receipt may be anybody.
+    pub evidence_joins: bool,
 }
 
 /// A member, as far as a ruling needs it.
@@ -125,6 +129,14 @@ pub fn decide(facts: &Facts) -> Ruling {
     };
     if card_member == account_member {
         return Ruling::Confirm(Join::Nothing);
+    }
+    if !facts.evidence_joins {
+        return Ruling::Reject {
+            reason: "the card has a member already, and a receipt joins no two; headquarters will \
+                     settle it"
+                .to_owned(),
+            dispute_with: facts.clash.clone(),
+        };
     }
     if let Some(clash) = &facts.clash {
         return Ruling::Reject {

@@ -79,6 +79,7 @@ over_both_engines! {
     wishes::a_code_entered_before_its_terminal_is_up_is_redeemed_when_its_event_comes,
     wishes::sale_offer_and_wish_may_come_in_any_order,
     rivals::the_first_account_holds_a_code_and_two_accounts_of_a_card_open_a_dispute,
+    rivals::a_code_joins_no_two_members_of_different_platforms,
     rivals::a_sale_is_claimed_once_whatever_the_number_of_its_codes,
     claims::what_is_no_sale_any_more_is_refused_with_the_reason,
     claims::a_void_takes_back_what_was_credited_from_whoever_is_the_accounts_member_now,

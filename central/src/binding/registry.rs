@@ -57,6 +57,8 @@ pub struct Plea<'r> {
     pub evidence_body: String,
     /// Why the evidence does not hold, if it does not.
     pub evidence_fault: Option<String>,
+    /// Whether it is enough to make two members one.
+    pub evidence_joins: bool,
     /// The member code's nonce, which binds one card alone.
     pub nonce: Option<String>,
     /// The terminal whose event it rests on.
@@ -101,6 +103,7 @@ pub async fn register(
         account: &request.account,
         evidence: request.evidence.as_str(),
         evidence_body,
+        evidence_joins: true,
         nonce: verified.as_ref().ok().map(hex::encode),
         evidence_fault: verified.err(),
         terminal: requested.terminal,
@@ -178,7 +181,7 @@ async fn load(
         }
     };
     let clash = match (&account_member, &card_member) {
-        (Some(a), Some(c)) if a != c => clash(tx, &a.id, &c.id).await?,
+        (Some(a), Some(c)) if a != c => clash(tx, &a.id, &c.id, plea.evidence_joins).await?,
         _ => None,
     };
     Ok(Facts {
@@ -191,6 +194,7 @@ async fn load(
         cards_of_account: cards_of(tx, plea.account).await?,
         cards_of_account_max,
         clash,
+        evidence_joins: plea.evidence_joins,
     })
 }
 
@@ -243,6 +247,7 @@ async fn clash(
     tx: &DatabaseTransaction,
     account_member: &MemberId,
     card_member: &MemberId,
+    evidence_joins: bool,
 ) -> Result<Option<AccountRef>, StoreError> {
     let sql = "SELECT account, member FROM accounts WHERE member IN ($1, $2) ORDER BY account";
     let values = values![account_member.as_str(), card_member.as_str()];
@@ -258,7 +263,7 @@ async fn clash(
     }
     Ok(of_card
         .into_iter()
-        .find(|account| of_platform.contains_key(account.platform())))
+        .find(|account| !evidence_joins || of_platform.contains_key(account.platform())))
 }
 
 async fn write(

@@ -29,6 +29,7 @@ fn facts() -> Facts {
         cards_of_account: 0,
         cards_of_account_max: 2,
         clash: None,
+        evidence_joins: true,
     }
 }
 
@@ -113,6 +114,27 @@ fn a_card_of_another_platforms_member_merges_into_the_older_record() {
         end: MemberId::new("m2").unwrap(),
     };
     assert_eq!(decide(&other), Ruling::Confirm(merge));
+}
+
+#[test]
+fn a_receipt_joins_no_two_members_and_binds_a_card_without_one() {
+    let found = Facts {
+        card_member: Some(member("m1", 10)),
+        clash: Some(account("jd:7")),
+        evidence_joins: false,
+        ..facts()
+    };
+    assert_eq!(rejected(&found).1, Some(account("jd:7")));
+    let free = Facts {
+        evidence_joins: false,
+        ..facts()
+    };
+    assert!(matches!(decide(&free), Ruling::Confirm(Join::Card { .. })));
+    let own = Facts {
+        card_member: Some(member("m2", 20)),
+        ..free
+    };
+    assert_eq!(decide(&own), Ruling::Confirm(Join::Nothing));
 }
 
 #[test]

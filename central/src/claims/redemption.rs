@@ -222,6 +222,7 @@ impl Due<'_> {
             evidence: EVIDENCE,
             evidence_body: format!("{{\"type\":\"{EVIDENCE}\",\"claim\":\"{}\"}}", self.digest),
             evidence_fault: None,
+            evidence_joins: false,
             nonce: None,
             terminal: &offer.terminal,
             epoch: offer.epoch,

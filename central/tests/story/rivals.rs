@@ -304,3 +304,26 @@ pub(crate) async fn whatever_happens_to_a_sale_in_whatever_order_it_earns_once(b
         assert_eq!(bench.number(all).await, standing, "{happenings:?}");
     }
 }
+
+pub(crate) async fn a_code_joins_no_two_members_of_different_platforms(bench: &Bench) {
+    let terminal = bench.terminal("S1", "W1").await;
+    let holder = bench.account("jd:1", 1).await;
+    let finder = bench.account("tmall:2", 2).await;
+    let code = claim_code(1);
+    let mut till = Till::new(7);
+    till.bind("b1", CARD, "jd:1", &bench.code("jd:1").await);
+    till.sale("1", 1_000, Some(CARD));
+    till.offer("1", &code);
+    bench.take(&terminal, &till.all()).await;
+    let Gain::Card { state, reason, .. } = gain(ask(bench, &code, "tmall:2").await) else {
+        panic!("the sale has a card");
+    };
+    assert_eq!(state, BindingState::Rejected);
+    assert!(reason.unwrap().contains("has a member already"));
+    let disputes = "SELECT COUNT(*) FROM disputes WHERE holder_account = 'jd:1'";
+    assert_eq!(bench.number(disputes).await, 1);
+    assert_eq!(
+        (points(bench, &holder).await, points(bench, &finder).await),
+        (10, 0)
+    );
+}
