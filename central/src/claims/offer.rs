@@ -183,14 +183,8 @@ async fn write(
 ) -> Result<Vec<Row>, StoreError> {
     use ColumnType::{Int, Text};
 
-    let own = origin.terminal;
-    let same = vec![
-        ("store", own.store.as_str().into()),
-        ("workstation", own.workstation.as_str().into()),
-        ("terminal", own.id.as_str().into()),
-        ("epoch", origin.epoch.to_string().into()),
-        ("state", State::Offered.as_str().into()),
-    ];
+    let mut same = origin.columns();
+    same.push(("state", State::Offered.as_str().into()));
     let columns = [
         ("claim", Text),
         ("business_day", Text),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, Value};
 use tillbind_protocol::event::{Attribution, BindingRequest, RetailTransaction, Stamp};
 use tillbind_protocol::ids::{CardNumber, Epoch, Seq};
 
@@ -46,6 +46,19 @@ pub struct Origin<'o> {
     pub claims_wait: bool,
     /// What counts.
     pub rules: Rules,
+}
+
+impl Origin<'_> {
+    /// Returns the columns of a row that say whose record it is from.
+    pub(crate) fn columns(&self) -> Vec<(&'static str, Value)> {
+        let own = self.terminal;
+        vec![
+            ("store", own.store.as_str().into()),
+            ("workstation", own.workstation.as_str().into()),
+            ("terminal", own.id.as_str().into()),
+            ("epoch", self.epoch.to_string().into()),
+        ]
+    }
 }
 
 /// A record with its place.

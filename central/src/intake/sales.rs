@@ -96,13 +96,6 @@ async fn insert_first(
 ) -> Result<HashSet<Seq>, StoreError> {
     use ColumnType::{Int, IntOpt, Text, TextOpt};
 
-    let own = origin.terminal;
-    let same = vec![
-        ("store", own.store.as_str().into()),
-        ("workstation", own.workstation.as_str().into()),
-        ("terminal", own.id.as_str().into()),
-        ("epoch", origin.epoch.to_string().into()),
-    ];
     let columns = [
         ("business_day", Text),
         ("sequence", Text),
@@ -154,7 +147,16 @@ async fn insert_first(
     let suffix = "ON CONFLICT (store, workstation, business_day, sequence) DO NOTHING
         RETURNING seq";
     let table = "transactions";
-    let fresh = insert_many(tx, "write sales", table, same, &columns, lines, suffix).await?;
+    let fresh = insert_many(
+        tx,
+        "write sales",
+        table,
+        origin.columns(),
+        &columns,
+        lines,
+        suffix,
+    )
+    .await?;
     fresh.iter().map(|row| Ok(place(row.int(0)?))).collect()
 }
 
