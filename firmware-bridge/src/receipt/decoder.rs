@@ -72,18 +72,13 @@ impl ReceiptDecoder {
         let mut decoder = Self::new(dialect, encoding);
         let printer = Printer::new(dialect.first_language(), encoding);
         decoder.stream.watch(Box::new(printer));
-        decoder.paper.keep_cut_jobs();
         decoder
     }
 
     /// Hands out the cuts that a watched decoder has met since.
     pub(super) fn take_cuts(&mut self) -> Vec<FoundCut> {
         let printer = self.stream.watched();
-        let mut cuts = printer.map(Printer::take_found).unwrap_or_default();
-        for (cut, job) in cuts.iter_mut().zip(self.paper.take_cut_jobs()) {
-            cut.job = job;
-        }
-        cuts
+        printer.map(Printer::take_found).unwrap_or_default()
     }
 
     /// Returns how many bytes were fed.

@@ -15,17 +15,17 @@
 //! or runs, while a display hears the same bytes, on a slip, and behind a command that the stream never
 //! finished, until it says `ESC @`.
 //!
-//! Deliberately absent: settings from before the finder began (a printer is taken to be at its defaults),
-//! margins and sizes of paper (lines are not broken here), and an empty store of QR codes. A printer has no
-//! command to empty it, so that where the stream had stored nothing, a content that says nothing
-//! replaces the footer's.
+//! Deliberately absent: what was printed, which a [`ReceiptDecoder`] of its own reads beside the printing,
+//! in its own time and as the shop's profile has it; settings from before the finder began (a printer is
+//! taken to be at its defaults), margins and sizes of paper (lines are not broken here), and an empty store
+//! of QR codes. A printer has no command to empty it, so that where the stream had stored nothing, a
+//! content that says nothing replaces the footer's.
 
 use std::fmt;
 
 use super::codepage::Encoding;
 use super::decoder::ReceiptDecoder;
 use super::dialect::Dialect;
-use super::job::Job;
 
 mod layout;
 mod printer;
@@ -62,9 +62,6 @@ pub struct FoundCut {
     pub begins_at: u64,
     /// Where its command ends.
     pub ends_at: u64,
-    /// What was printed since the cut before, as a [`ReceiptDecoder`] gives it; nothing where that is
-    /// nothing. A footer is worth its paper behind a job alone.
-    pub job: Option<Job>,
     /// What the printer was told before it; nothing where no footer can be printed.
     state: Option<Box<State>>,
 }

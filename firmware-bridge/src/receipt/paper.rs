@@ -31,8 +31,6 @@ pub(super) struct Paper {
     in_image: bool,
     /// A CR ended the line, so a LF next to it is the same end.
     after_return: bool,
-    /// What each cut ended since that was last asked for, if it is asked for.
-    cut_jobs: Option<Vec<Option<Job>>>,
 }
 
 impl Paper {
@@ -53,21 +51,7 @@ impl Paper {
             skipped_bytes_total: 0,
             in_image: false,
             after_return: false,
-            cut_jobs: None,
         }
-    }
-
-    /// Keeps from now on what each cut ends, for [`Paper::take_cut_jobs`].
-    pub(super) fn keep_cut_jobs(&mut self) {
-        self.cut_jobs = Some(Vec::new());
-    }
-
-    /// Hands out what each cut ended since the last call: a job, or nothing where nothing was printed.
-    pub(super) fn take_cut_jobs(&mut self) -> Vec<Option<Job>> {
-        self.cut_jobs
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
     }
 
     /// Returns whether nothing has been printed since the last job.
@@ -88,9 +72,7 @@ impl Paper {
     pub(super) fn forget(&mut self) {
         let skipped_bytes = self.skipped_bytes;
         let skipped_bytes_total = self.skipped_bytes_total;
-        let cut_jobs = self.cut_jobs.take();
         *self = Self::new(self.encoding);
-        self.cut_jobs = cut_jobs;
         self.skipped_bytes = skipped_bytes;
         self.skipped_bytes_total = skipped_bytes_total;
     }
@@ -140,11 +122,7 @@ impl Paper {
                 } else {
                     self.end_line()
                 };
-                let job = limit.or_else(|| self.end(JobEnd::Cut));
-                if let Some(cut_jobs) = &mut self.cut_jobs {
-                    cut_jobs.push(job.clone());
-                }
-                return job;
+                return limit.or_else(|| self.end(JobEnd::Cut));
             }
             Item::DrawerKick => self.drawer_kicks = self.drawer_kicks.saturating_add(1),
             Item::Image { .. } => return self.image(),

@@ -402,7 +402,6 @@ impl Printer {
             } else {
                 place.ends_at
             },
-            job: None,
             state,
         });
         self.state.is_in_line = false;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::chunks::chunks;
-use crate::receipt::{Language, ReceiptDecoder};
+use crate::receipt::{Job, Language, ReceiptDecoder};
 
 mod model;
 mod properties;
@@ -73,17 +73,6 @@ fn each_cut_of_either_dialect_is_told_with_its_place() {
     );
     let star = b"A\n\x1bd\x03B\n\x1bd0";
     assert_eq!(places(Dialect::Star, star, &[1]), [(2, 5), (7, 10)]);
-}
-
-#[test]
-fn a_cut_brings_the_job_that_it_ends() {
-    let bytes = b"\x1bEOne\x1bF\n\x1b\x1da\x01Two\n\x1bd\x02\x1bd\x02Three\n\x1bd\x02";
-    for sizes in [1, usize::MAX] {
-        let found = cuts(Dialect::Auto, bytes, &[sizes]);
-        let found: Vec<Option<Job>> = found.into_iter().map(|cut| cut.job).collect();
-        let mut jobs = jobs(Dialect::Auto, Encoding::default(), bytes).into_iter();
-        assert_eq!(found, [jobs.next(), None, jobs.next()]);
-    }
 }
 
 #[test]
