@@ -101,22 +101,15 @@ impl<Z: TimeZone> Terminal<Z> {
             SaleOutcome::Record(sale) => {
                 self.counts.sales += 1;
                 let (mut waiter, claim) = waiter.without_claim();
-                let claim = claim.filter(|claim| self.may_be_claimed(&sale, claim));
-                let (key, card) = (sale.key(), sale.card.clone());
+                let offer = claim.and_then(|claim| {
+                    let card = sale.card.clone();
+                    self.claim_unheld(&sale, card, claim, todo)
+                });
                 let mut bodies = vec![EventBody::Transaction(*sale)];
-                match (claim, card) {
-                    (None, _) => {}
-                    (Some(claim), Some(card)) => todo.push(Effect::FindHolder {
-                        sale: key,
-                        card,
-                        claim,
-                    }),
-                    (Some(claim), None) => {
-                        // One sync for both: the paper waits for it.
-                        let (offered, waits) = self.claim(key, claim);
-                        bodies.push(offered);
-                        waiter = waits;
-                    }
+                if let Some((offered, waits)) = offer {
+                    // One sync for both: the paper waits for it.
+                    bodies.push(offered);
+                    waiter = waits;
                 }
                 self.append(bodies, waiter, None, None, now, todo);
             }
@@ -124,18 +117,13 @@ impl<Z: TimeZone> Terminal<Z> {
                 self.counts.repeats += 1;
                 let (waiter, claim) = waiter.without_claim();
                 todo.extend(waiter.accepted(Seq::ZERO, seq).map(Effect::Answer));
-                let Some(claim) = claim.filter(|claim| self.may_be_claimed(&sale, claim)) else {
+                let Some(claim) = claim else {
                     return;
                 };
-                let key = sale.key();
-                let known = self.till.known_sale(&key);
-                match known.and_then(|known| known.card().cloned()) {
-                    Some(card) => todo.push(Effect::FindHolder {
-                        sale: key,
-                        card,
-                        claim,
-                    }),
-                    None => self.offer_claim(key, claim, now, todo),
+                let known = self.till.known_sale(&sale.key());
+                let card = known.and_then(|known| known.card().cloned());
+                if let Some((offered, waiter)) = self.claim_unheld(&sale, card, claim, todo) {
+                    self.record(vec![offered], waiter, now, todo);
                 }
             }
             SaleOutcome::Undecided if self.deferred.len() < DEFERRED_MAX => {
@@ -161,7 +149,8 @@ impl<Z: TimeZone> Terminal<Z> {
         let has_member = has_member.unwrap_or(true);
         let is_requested = self.requested.values().any(|request| request.card == *card);
         if !has_member && !is_requested {
-            self.offer_claim(sale, claim, now, todo);
+            let (offered, waiter) = self.claim(sale, claim);
+            self.record(vec![offered], waiter, now, todo);
         }
     }
 
@@ -171,15 +160,26 @@ impl<Z: TimeZone> Terminal<Z> {
         self.names.is_some() && is_claimable(sale) && !claim.is_closed()
     }
 
-    fn offer_claim(
+    /// Offers a sale that no card was shown for; of one with a `card` the replica is asked first who holds
+    /// it. What may not be claimed is cut as it is.
+    fn claim_unheld(
         &mut self,
-        sale: SaleKey,
+        sale: &RetailTransaction,
+        card: Option<CardNumber>,
         claim: ClaimReply,
-        now: Moment,
         todo: &mut Vec<Effect>,
-    ) {
-        let (offered, waiter) = self.claim(sale, claim);
-        self.record(vec![offered], waiter, now, todo);
+    ) -> Option<(EventBody, Waiter)> {
+        if !self.may_be_claimed(sale, &claim) {
+            return None;
+        }
+        let sale = sale.key();
+        match card {
+            Some(card) => {
+                todo.push(Effect::FindHolder { sale, card, claim });
+                None
+            }
+            None => Some(self.claim(sale, claim)),
+        }
     }
 
     fn claim(&mut self, sale: SaleKey, reply: ClaimReply) -> (EventBody, Waiter) {
