@@ -1,5 +1,6 @@
-//! A scanner on a serial line: frames in the ways that scanners have, and Zebra's SSI with its
-//! acknowledgements (Simple Serial Interface Programmer's Guide, 72E-40451).
+//! A scanner: frames in the ways that scanners have, Zebra's SSI with its acknowledgements (Simple Serial
+//! Interface Programmer's Guide, 72E-40451), and the reports of HID POS (HID Point of Sale Usage Tables
+//! 1.02, page 8C).
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,8 @@ pub enum Framing {
     Ssi,
     /// Honeywell's framed output.
     Honeywell,
+    /// Reports of a HID point-of-sale device.
+    HidPos,
 }
 
 /// Sends of one SSI packet before the scanner gives up: once and two times again.
@@ -25,6 +28,8 @@ const SENDS_MAX: u32 = 3;
 const SSI_DATA_MAX: usize = 250;
 /// Bytes of a code in the first segment of a long one, and in each further one.
 const SEGMENT_DATA: (usize, usize) = (241, 250);
+/// Bytes of a HID POS report, and of a code in one.
+const REPORT: (usize, usize) = (64, 56);
 
 /// What became of SSI packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +67,7 @@ impl Scanner {
         match &self.framing {
             Framing::Line { prefix, suffix } => [prefix, code, suffix].concat(),
             Framing::Honeywell => honeywell(code),
+            Framing::HidPos => reports(code),
             Framing::Ssi => {
                 let (kind, data) = ssi_type(code);
                 self.enqueue(kind, data)
@@ -73,7 +79,7 @@ impl Scanner {
     pub fn no_read(&mut self) -> Vec<u8> {
         match self.framing {
             Framing::Ssi => self.enqueue(0x01, b"NR"),
-            Framing::Line { .. } | Framing::Honeywell => Vec::new(),
+            Framing::Line { .. } | Framing::Honeywell | Framing::HidPos => Vec::new(),
         }
     }
 
@@ -231,6 +237,28 @@ fn ssi_type(code: &[u8]) -> (u8, &[u8]) {
     }
 }
 
+/// Reports of id 2: the count of data bytes, the AIM identifier in each, the data, and in the last byte
+/// whether more of the code follows.
+fn reports(code: &[u8]) -> Vec<u8> {
+    let (size, most) = REPORT;
+    let (identifier, data) = match code {
+        [b']', letter, modifier, rest @ ..] => ([b']', *letter, *modifier], rest),
+        plain => ([0; 3], plain),
+    };
+    let parts = data.chunks(most);
+    let last = parts.len().saturating_sub(1);
+    let mut reports = Vec::with_capacity(parts.len() * size);
+    for (at, part) in parts.enumerate() {
+        let begins_at = reports.len();
+        reports.extend([2, u8::try_from(part.len()).unwrap_or(u8::MAX)]);
+        reports.extend(identifier);
+        reports.extend_from_slice(part);
+        reports.resize(begins_at + size - 1, 0);
+        reports.push(u8::from(at < last));
+    }
+    reports
+}
+
 /// SYN FE, four digits of size, CR, `MSGGET`, four digits, code id, AIM letter and modifier, GS, data, CR.
 fn honeywell(code: &[u8]) -> Vec<u8> {
     let (letter, modifier, data) = match code {
@@ -286,6 +314,20 @@ mod tests {
         let (none, outcome) = scanner.handle_silence();
         assert_eq!((none.len(), outcome), (0, Some(Outcome::GivenUp)));
         assert!(!scanner.is_waiting());
+    }
+
+    #[test]
+    fn a_report_is_as_the_usage_tables_lay_it_out_and_says_whether_the_code_goes_on() {
+        let mut scanner = Scanner::new(Framing::HidPos);
+        let report = scanner.scan(b"]E04006381333931");
+        assert_eq!(report.len(), 64);
+        assert_eq!(report[..18], *b"\x02\x0d]E04006381333931");
+        assert!(report[18..].iter().all(|byte| *byte == 0));
+        let reports = scanner.scan(&[b"]Q1".as_slice(), &[b'Z'; 57]].concat());
+        assert_eq!(reports.len(), 128);
+        assert_eq!((reports[1], reports[63]), (56, 1));
+        assert_eq!(reports[64..70], *b"\x02\x01]Q1Z");
+        assert_eq!(reports[127], 0);
     }
 
     #[test]

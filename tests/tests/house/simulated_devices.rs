@@ -76,18 +76,21 @@ fn played_scanners_are_acknowledged_and_their_cards_arrive() -> Result<()> {
         let mut zebra = Played::begin(&["scanner", "--framing", "ssi"], &link("zebra"))?;
         let mut honeywell =
             Played::begin(&["scanner", "--framing", "honeywell"], &link("honeywell"))?;
+        let mut hid = Played::begin(&["scanner", "--framing", "hid-pos"], &link("hid"))?;
         let mut reader = Played::begin(&["nfc"], &link("reader"))?;
         let more = format!(
             "[[scanner]]\nname = \"zebra\"\nport = {:?}\nframing = \"ssi\"\n\
              [[scanner]]\nname = \"honeywell\"\nport = {:?}\nframing = \"honeywell\"\n\
+             [[scanner]]\nname = \"hid\"\nport = {:?}\nframing = \"hid-pos\"\n\
              [[nfc]]\nname = \"reader\"\nport = {:?}\n",
             link("zebra"),
             link("honeywell"),
+            link("hid"),
             link("reader"),
         );
         let setup = Setup::new("S001", "1").more(&more);
         let shop = Shop::open(scene, "till", &central, setup)?;
-        for device in ["zebra", "honeywell", "reader"] {
+        for device in ["zebra", "honeywell", "hid", "reader"] {
             shop.terminal
                 .wait_for_device(device, &["open"], DURABLE_WITHIN)?;
         }
@@ -115,6 +118,14 @@ fn played_scanners_are_acknowledged_and_their_cards_arrive() -> Result<()> {
         honeywell.does("scan ]C06275980000000002")?;
         is_recorded("a packet of Honeywell")?;
 
+        hid.does("scan ]C06275980000000004")?;
+        is_recorded("a report of HID POS")?;
+        // Longer than a report, behind half of one that the silence ends.
+        hid.does("hex 02 0D 5D 45 30")?;
+        hid.does("wait 600ms")?;
+        hid.does(&format!("scan ]Q1{}", "https://shop.example/?h=".repeat(4)))?;
+        is_recorded("a scan in several reports")?;
+
         reader.does("card 0416C6C2D73881")?;
         is_recorded("a card at the reader")?;
         reader.does("card away")?;
@@ -131,6 +142,7 @@ fn played_scanners_are_acknowledged_and_their_cards_arrive() -> Result<()> {
             "6275980000000001",
             "6275980000000002",
             "6275980000000003",
+            "6275980000000004",
             "0416C6C2D73881",
         ] {
             ensure!(
@@ -140,6 +152,7 @@ fn played_scanners_are_acknowledged_and_their_cards_arrive() -> Result<()> {
         }
         zebra.end()?;
         honeywell.end()?;
+        hid.end()?;
         reader.end()
     })
 }

@@ -111,6 +111,7 @@ enum Frames {
     Line,
     Ssi,
     Honeywell,
+    HidPos,
 }
 
 #[expect(clippy::print_stderr, reason = "this is the command's complaint")]
@@ -140,6 +141,7 @@ fn run(command: Command) -> Result<()> {
                 },
                 Frames::Ssi => Framing::Ssi,
                 Frames::Honeywell => Framing::Honeywell,
+                Frames::HidPos => Framing::HidPos,
             };
             let device = Device::Scanner(Scanner::new(framing));
             play(device, Some(Port::plug_in(&link.link)?), &script)
