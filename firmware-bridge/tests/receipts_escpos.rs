@@ -5,12 +5,15 @@
     reason = "the functions beside the tests fail them, as an assertion does"
 )]
 
+mod told_sale;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tillbind_firmware_bridge::receipt::{Dialect, Encoding, Job, Profile, Reading, ReceiptDecoder};
-use tillbind_firmware_bridge::sale::{Sale, SaleTime};
+
+use told_sale::tell_sale;
 
 /// How a fixture is to be read: the first line of its `.expected`.
 struct Setup {
@@ -90,58 +93,12 @@ fn render(head: &str, setup: &Setup, jobs: &[Job]) -> String {
             writeln!(text, "code {}", code.escape_debug()).unwrap();
         }
         if let Some(profile) = &setup.profile {
-            text.push_str(&render_reading(&profile.read(job)));
+            match profile.read(job) {
+                Reading::Sale(sale) => tell_sale(&mut text, &sale),
+                Reading::NotASale(what) => writeln!(text, "not a sale: {what:?}").unwrap(),
+                Reading::Unparsed(reason) => writeln!(text, "unparsed: {reason}").unwrap(),
+            }
         }
-    }
-    text
-}
-
-fn render_reading(reading: &Reading) -> String {
-    match reading {
-        Reading::Sale(sale) => render_sale(sale),
-        Reading::NotASale(what) => format!("not a sale: {what:?}\n"),
-        Reading::Unparsed(reason) => format!("unparsed: {reason}\n"),
-    }
-}
-
-fn render_sale(sale: &Sale) -> String {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let ended_at = sale.ended_at.map(|time| match time {
-        SaleTime::Local(local) => local.format("%Y-%m-%dT%H:%M:%S").to_string(),
-        SaleTime::Zoned(zoned) => zoned.to_rfc3339(),
-    });
-    let mut text = format!(
-        "{:?} {} {} {} {} at {} {} total={} discount={} tax={} card={}{}\n",
-        sale.kind,
-        or_dash(sale.store.clone()),
-        or_dash(sale.workstation.clone()),
-        or_dash(sale.business_day.map(|day| day.to_string())),
-        or_dash(sale.sequence.clone()),
-        or_dash(ended_at),
-        sale.currency,
-        sale.total_minor,
-        sale.discount_minor,
-        sale.tax_minor,
-        or_dash(sale.card.clone()),
-        if sale.training { " training" } else { "" },
-    );
-    for item in &sale.items {
-        writeln!(
-            text,
-            "item {} [{}] {} {} x {} = {} less {}{}",
-            item.line,
-            item.item_id,
-            item.description,
-            item.quantity,
-            item.unit_price_minor,
-            item.amount_minor,
-            item.discount_minor,
-            if item.voided { " voided" } else { "" },
-        )
-        .unwrap();
-    }
-    for tender in &sale.tenders {
-        writeln!(text, "tender {} {}", tender.kind, tender.amount_minor).unwrap();
     }
     text
 }

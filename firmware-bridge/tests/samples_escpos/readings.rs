@@ -18,29 +18,34 @@ pub(crate) struct Sample {
     pub(crate) first_code: Option<&'static str>,
 }
 
+/// A stream that is cut once and bears nothing but text.
+const TEXT: Sample = Sample {
+    file: "",
+    cuts: 1,
+    kicks: 0,
+    images: 0,
+    codes: 0,
+    skipped: 0,
+    image_only: 0,
+    snippets: &[],
+    first_code: None,
+};
+
 /// Every stream of the samples.
 pub(crate) const SAMPLES: &[Sample] = &[
     Sample {
         file: "a-epson-coupon-pagemode",
-        cuts: 1,
-        kicks: 0,
         images: 16,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &["$5 OFF", "good for any", "purchase over", "$50.00 or more"],
-        first_code: None,
+        ..TEXT
     },
     // The second image declares 180 bytes more than the stream has. All of it that is image, 19,092
     // bytes, is skipped; what it swallowed (from `GS ( L` on) is read again.
     Sample {
         file: "a-epson-retail-2012",
-        cuts: 1,
-        kicks: 0,
         images: 2,
         codes: 1,
         skipped: 19_092,
-        image_only: 0,
         snippets: &[
             "3840 KILROY AIRPORT WAY",
             "03/29/12  14:33:30  TR#: 011534",
@@ -52,15 +57,10 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "Thanks for visiting",
         ],
         first_code: Some("0188025014655200"),
+        ..TEXT
     },
     Sample {
         file: "a-gbk-restaurant-snaildev",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "***餐馆",
             "客人就餐消费单",
@@ -71,16 +71,12 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "消费合计：68.00",
             "打印时间：2016-5-6   21:32:49",
         ],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "a-zebra-farmers-market",
         cuts: 0,
-        kicks: 0,
-        images: 0,
         codes: 1,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "Zebra Farmer's Market",
             "Bananas    $2.99/LB",
@@ -90,15 +86,11 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "www.zebra.com",
         ],
         first_code: Some("123456"),
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-barcode",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
         codes: 40,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "Height and bar width",
             "Width 8",
@@ -106,29 +98,19 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "Code128",
         ],
         first_code: Some("ABC"),
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-bit-image",
-        cuts: 1,
-        kicks: 0,
         images: 4,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "Regular Tux (bit image).",
             "Large Tux in correct proportion",
         ],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-character-encodings",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "jordbær med fløde, mens cirkusklovnen Wolther spillede på xylofon.",
             "größeren Zwerg.",
@@ -143,16 +125,10 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "ｲﾛﾊﾆﾎﾍﾄ ﾁﾘﾇﾙｦ",
             "דג סקרן שט בים",
         ],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-character-tables",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "Table 0: CP437",
             "8 ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒ",
@@ -160,7 +136,7 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "Table 17: CP866",
             "8 АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ",
         ],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-demo",
@@ -168,7 +144,6 @@ pub(crate) const SAMPLES: &[Sample] = &[
         kicks: 1,
         images: 8,
         codes: 4,
-        skipped: 0,
         image_only: 2,
         snippets: &[
             "Hello world",
@@ -177,63 +152,41 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "Micro QR code",
         ],
         first_code: Some("9876"),
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-graphics",
-        cuts: 1,
-        kicks: 0,
         images: 4,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &["Regular Tux.", "Large Tux in correct proportion."],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-margins-and-spacing",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &["left margin 512", "Page width", "page width 64"],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-pdf417-code",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
         codes: 24,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "PDF417 code demo",
             "Column count 30 (maximum, doesnt fit!)",
             "Truncated",
         ],
         first_code: Some("Testing 123"),
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-qr-code",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
         codes: 19,
-        skipped: 0,
-        image_only: 0,
         snippets: &["QR code demo", "Binary", "Pixel size 10", "Micro QR code"],
         first_code: Some("Testing 123"),
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-receipt-with-logo",
-        cuts: 1,
         kicks: 1,
         images: 1,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "ExampleMart Ltd.",
             "SALES INVOICE",
@@ -243,48 +196,36 @@ pub(crate) const SAMPLES: &[Sample] = &[
             "Total            $ 14.25",
             "Monday 6th of April 2015 02:56:25 PM",
         ],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "b-escpos-php-text-size",
-        cuts: 1,
-        kicks: 0,
-        images: 0,
-        codes: 0,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "Change height & width",
             "12345678",
             "Hello world!",
             "Hello\nworld!",
         ],
-        first_code: None,
+        ..TEXT
     },
     Sample {
         file: "b-thermal-test3",
         cuts: 0,
-        kicks: 0,
-        images: 0,
         codes: 1,
-        skipped: 0,
-        image_only: 0,
         snippets: &["The quick brown fox jumps over the lazy dog"],
         first_code: Some("https://nielsleenheer.com"),
+        ..TEXT
     },
     Sample {
         file: "b-thermal-test4",
         cuts: 2,
-        kicks: 0,
-        images: 0,
         codes: 14,
-        skipped: 0,
-        image_only: 0,
         snippets: &[
             "the lazy dogThe is the first line",
             "underline bold italic",
             "normal height",
         ],
         first_code: Some("123456789111"),
+        ..TEXT
     },
 ];
