@@ -23,7 +23,7 @@ use zeroize::Zeroize;
 use super::draft::{Draft, Field, Texts};
 use super::entry::{Entry, Found, LineFault, Mark};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
-use super::value::hidden;
+use super::value::{hidden, shown_name};
 use columns::numbered;
 pub use columns::{Column, ColumnRole, CsvSettings, RowMeaning};
 use group::Group;
@@ -240,10 +240,10 @@ impl Rows {
             return;
         }
         self.unfit = true;
-        let shown: Vec<&str> = names
+        let shown: Vec<String> = names
             .iter()
             .take(NAMES_SHOWN_MAX)
-            .map(String::as_str)
+            .map(|name| shown_name(name))
             .collect();
         let problem = format!(
             "the header has no column {}: correct [journal.columns], or the delimiter; it has {}",

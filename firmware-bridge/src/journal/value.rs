@@ -20,6 +20,8 @@ const NUMBER_CHARS_MAX: usize = 32;
 const AMOUNT_MINOR_MAX: i64 = 1 << 52;
 /// Characters of a refused text that are shown.
 const SHOWN_CHARS_MAX: usize = 24;
+/// Digits that the name of a column has at most, as in `Tax2` and `Sales2026`.
+const NAME_DIGITS_MAX: usize = 4;
 
 /// What the numbers of amounts count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,6 +371,21 @@ pub(super) fn hidden(text: &str) -> String {
         .map(|c| if c.is_numeric() { '#' } else { c })
         .collect();
     format!("{shown:?}")
+}
+
+/// Shows the name of a column, cut short. Without a header the first row is shown in its place, so that
+/// what could be a card's number has its digits hidden.
+pub(super) fn shown_name(name: &str) -> String {
+    let digits = name.chars().filter(|c| c.is_numeric()).count();
+    let is_number = digits > NAME_DIGITS_MAX;
+    name.chars()
+        .take(SHOWN_CHARS_MAX)
+        .map(|c| match c {
+            c if is_number && c.is_numeric() => '#',
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c => c,
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ use tillbind_agent::vault::{Random, Vault};
 pub const DICTIONARY: &[u8] =
     include_bytes!("../../../agent/tests/fixtures/dictionary/scans.zdict");
 
+/// Bytes of a reason that is shown to people and sent to headquarters.
+pub const REASON_BYTES_MAX: usize = 4_096;
+
 /// Returns an empty folder of this process's own, in memory where there is such a file system.
 pub fn folder(name: &str) -> PathBuf {
     let memory = PathBuf::from("/dev/shm");

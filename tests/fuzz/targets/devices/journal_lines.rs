@@ -1,7 +1,8 @@
 //! Journals of JSON lines and of rows, in several encodings.
 //!
 //! Oracles: the same entries in any pieces; a sale's sums hold unless it is void; reading on from a mark
-//! tells what stands behind it and nothing before; what is buffered is bounded.
+//! tells what stands behind it and nothing before; what is buffered and what is told of a
+//! fault are bounded.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,7 +12,7 @@ use tillbind_firmware_bridge::journal::entry::{Entry, Found};
 use tillbind_firmware_bridge::journal::ndjson::NdjsonSettings;
 use tillbind_firmware_bridge::journal::value::{AmountUnit, ValueRules};
 use tillbind_firmware_bridge::sale::SaleKind;
-use tillbind_fuzz::in_pieces;
+use tillbind_fuzz::{REASON_BYTES_MAX, in_pieces};
 
 fuzz_target!(|data: &[u8]| {
     let choice = data.iter().fold(0usize, |sum, byte| {
@@ -73,6 +74,8 @@ fn judge(found: &Found) {
                 assert_eq!(sale.reconcile(), Ok(()));
             }
         }
-        Entry::Fault(fault) | Entry::Unfit(fault) => assert!(fault.problem.len() < 4_096),
+        Entry::Fault(fault) | Entry::Unfit(fault) => {
+            assert!(fault.problem.len() < REASON_BYTES_MAX)
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! A POSLog file. Oracles: the same items whatever a read returns at once; the reader ends; a sale's sums
 //! hold unless it is void; a file that is read past its pieces ends too, and is read on from each place
-//! that it names without telling anything before it again.
+//! that it names without telling anything before it again; what is told of a fault is bounded.
 #![no_main]
 
+use std::error::Error;
 use std::io::{BufReader, Read};
+use std::iter;
 
 use libfuzzer_sys::fuzz_target;
 use tillbind_firmware_bridge::poslog::{Place, PosLogFile, PosLogItem, PosLogReader};
 use tillbind_firmware_bridge::sale::SaleKind;
-use tillbind_fuzz::in_pieces;
+use tillbind_fuzz::{REASON_BYTES_MAX, in_pieces};
 
 fuzz_target!(|data: &[u8]| {
     let whole = items(data);
@@ -34,14 +36,21 @@ fn see_places(data: &[u8], ended: bool) {
                 let Some(place) = file.place() else {
                     continue;
                 };
-                assert!(place.offset > before && place.offset <= len, "a place goes back");
+                assert!(
+                    place.offset > before && place.offset <= len,
+                    "a place goes back"
+                );
                 before = place.offset;
             }
             Err(fault) => {
                 if let Some(piece) = fault.piece() {
                     assert!(piece.start <= piece.end && piece.end <= len);
                 }
-                file.tell(fault).expect("a slice can be read");
+                let error = file.tell(fault).expect("a slice can be read");
+                let causes = iter::successors(error.source(), |cause| cause.source());
+                let told =
+                    error.to_string().len() + causes.map(|c| c.to_string().len()).sum::<usize>();
+                assert!(told < REASON_BYTES_MAX);
             }
         }
     }

@@ -1,13 +1,14 @@
 //! A profile from a file that anybody may have written, and a receipt that it reads: the bytes before the
 //! first NUL are the profile, those behind it the receipt's lines.
 //!
-//! Oracles: no pattern takes the reader's time or memory; a sale's sums hold.
+//! Oracles: no pattern takes the reader's time or memory; a sale's sums hold; a reason is bounded.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use tillbind_firmware_bridge::receipt::{Job, JobEnd, Profile, Reading};
+use tillbind_fuzz::REASON_BYTES_MAX;
 
 static SHIPPED: LazyLock<Profile> = LazyLock::new(|| {
     let text = include_str!("../../../../firmware-bridge/profiles/escpos-plain.toml");
@@ -21,8 +22,10 @@ fuzz_target!(|data: &[u8]| {
     let job = job(&receipt);
     let given = Profile::parse(&profile).ok();
     for profile in given.iter().chain([&*SHIPPED]) {
-        if let Reading::Sale(sale) = profile.read(&job) {
-            assert_eq!(sale.reconcile(), Ok(()));
+        match profile.read(&job) {
+            Reading::Sale(sale) => assert_eq!(sale.reconcile(), Ok(())),
+            Reading::Unparsed(reason) => assert!(reason.to_string().len() < REASON_BYTES_MAX),
+            Reading::NotASale(_) => {}
         }
     }
 });

@@ -1,6 +1,6 @@
 //! A printer's stream, and what a profile makes of its jobs.
 //!
-//! Oracles: the same jobs in any pieces; every job is bounded; a sale's sums hold.
+//! Oracles: the same jobs in any pieces; every job and every reason is bounded; a sale's sums hold.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use tillbind_firmware_bridge::receipt::{
     Dialect, Encoding, JOB_CODES_MAX, JOB_LINES_MAX, Job, Profile, Reading, ReceiptDecoder,
 };
-use tillbind_fuzz::in_pieces;
+use tillbind_fuzz::{REASON_BYTES_MAX, in_pieces};
 
 static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
     [
@@ -65,8 +65,10 @@ fn text_of(jobs: &[Job]) -> Vec<Job> {
 fn judge(job: &Job) {
     assert!(job.lines.len() <= JOB_LINES_MAX + 1 && job.codes.len() <= JOB_CODES_MAX);
     for profile in PROFILES.iter() {
-        if let Reading::Sale(sale) = profile.read(job) {
-            assert_eq!(sale.reconcile(), Ok(()));
+        match profile.read(job) {
+            Reading::Sale(sale) => assert_eq!(sale.reconcile(), Ok(())),
+            Reading::Unparsed(reason) => assert!(reason.to_string().len() < REASON_BYTES_MAX),
+            Reading::NotASale(_) => {}
         }
     }
 }
