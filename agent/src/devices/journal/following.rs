@@ -3,28 +3,35 @@
 //! Files stay where they are; what of them cannot be read is reported line by line. What is known
 //! of a file that has left the folder is kept for a while: it comes back under a new name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 use tillbind_firmware_bridge::journal::FILES_MAX;
 use tillbind_firmware_bridge::journal::decoder::LineFormat;
+use tillbind_firmware_bridge::journal::entry::Found;
 use tillbind_firmware_bridge::journal::follow::{Follow, FollowSettings, Look, LookResult};
 use tillbind_protocol::event::Source;
 use tokio::sync::watch;
 
 use super::gone::Missed;
 use super::growing::{Growing, Noted, Reached};
-use super::progress::Progress;
+use super::progress::{Print, Progress};
 use super::telling::{Teller, Told};
 use super::{Journal, PortState, Stopped, blocking, folder, pause};
 
+/// Files whose last, unfinished piece is kept in memory; of others that go it is only reported where
+/// something is missing. More cost a transaction's memory each.
+const RESTS_MAX: usize = 64;
+
 /// What is remembered of the files between two listings.
-struct Memory {
-    notes: Arc<Noted>,
+pub(super) struct Memory {
+    pub(super) notes: Arc<Noted>,
+    /// What stood at files' ends when they were looked into last, by the prints of their notes.
+    pub(super) rests: BTreeMap<Print, Vec<Found>>,
     /// Files that the settings do not fit, and of which that was reported.
     unfit: BTreeSet<String>,
-    missed: Missed,
+    pub(super) missed: Missed,
 }
 
 impl Journal {
@@ -37,6 +44,7 @@ impl Journal {
     ) -> Result<std::convert::Infallible, Stopped> {
         let mut memory = Memory {
             notes: Arc::new(self.noted_progress(stop).await?),
+            rests: BTreeMap::new(),
             unfit: BTreeSet::new(),
             missed: Missed::default(),
         };
@@ -56,8 +64,8 @@ impl Journal {
                             .await?;
                         follow.handle_result(&look, result, (self.elapsed)());
                     }
-                    let Memory { notes, missed, .. } = &mut memory;
-                    self.report_gone(missed, quiet, notes, &names, stop).await?;
+                    self.tell_gone(format, quiet, &names, &mut memory, stop)
+                        .await?;
                     if follow.overlooked() > 0 {
                         self.lamp.note_error(format!(
                             "{} files wait for room: at most {FILES_MAX} are followed, remove old \
@@ -72,7 +80,10 @@ impl Journal {
         }
     }
 
-    async fn noted_progress(&self, stop: &mut watch::Receiver<bool>) -> Result<Noted, Stopped> {
+    pub(super) async fn noted_progress(
+        &self,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Noted, Stopped> {
         loop {
             let (notes, journal) = (Arc::clone(&self.notes), self.name.clone());
             match blocking(move || notes.progress(&journal).map_err(io::Error::other)).await {
@@ -127,6 +138,24 @@ impl Journal {
         memory: &Memory,
         stop: &watch::Receiver<bool>,
     ) -> Result<Reached, Told> {
+        let (path, look) = (self.dir.join(&look.file.name), look.clone());
+        let (its_format, known) = (format.cloned(), Arc::clone(&memory.notes));
+        let reports_unfit = !memory.unfit.contains(&look.file.name);
+        let tell = move |growing: &Growing<'_>| match &its_format {
+            Some(format) => growing.tell_lines(format, &path, &look, &known),
+            None => growing.tell_poslog(&path, &look, &known),
+        };
+        self.with_growing(format, reports_unfit, stop, tell).await
+    }
+
+    /// Has something of a file told by a thread that may block.
+    pub(super) async fn with_growing(
+        &self,
+        format: Option<&LineFormat>,
+        reports_unfit: bool,
+        stop: &watch::Receiver<bool>,
+        tell: impl FnOnce(&Growing<'_>) -> Result<Reached, Told> + Send + 'static,
+    ) -> Result<Reached, Told> {
         let lamp = self.lamp.clone();
         let source = match format {
             None => Source::Poslog,
@@ -141,10 +170,7 @@ impl Journal {
             stop: stop.clone(),
             on_durable: Box::new(move || lamp.count(|counts| counts.sales += 1)),
         };
-        let (path, look) = (self.dir.join(&look.file.name), look.clone());
-        let (format, known) = (format.cloned(), Arc::clone(&memory.notes));
         let (notes, journal) = (Arc::clone(&self.notes), self.name.clone());
-        let is_reported = memory.unfit.contains(&look.file.name);
         let tell = move || {
             let keep = |progress: &Progress| {
                 notes
@@ -153,13 +179,10 @@ impl Journal {
             };
             let growing = Growing {
                 teller: &teller,
-                reports_unfit: !is_reported,
+                reports_unfit,
                 keep: &keep,
             };
-            Ok(match &format {
-                Some(format) => growing.tell_lines(format, &path, &look, &known),
-                None => growing.tell_poslog(&path, &look, &known),
-            })
+            Ok(tell(&growing))
         };
         blocking(tell).await.unwrap_or_else(|error| {
             Err(Told::Bad {
@@ -199,8 +222,17 @@ impl Journal {
         }
         // Nobody else holds them between two looks, so that nothing is copied here.
         let notes = Arc::make_mut(&mut memory.notes);
+        let print = reached.progress.print;
         let changed = [reached.progress].into_iter().chain(reached.others);
         notes.extend(changed.map(|progress| (progress.file.name.clone(), progress)));
+        if !reached.rest.is_empty() {
+            let open = notes.values().filter(|note| note.open_at.is_some());
+            let open: BTreeSet<Print> = open.map(|note| note.print).collect();
+            memory.rests.retain(|print, _| open.contains(print));
+            if memory.rests.len() < RESTS_MAX {
+                memory.rests.insert(print, reached.rest);
+            }
+        }
         // What left the folder longest ago is forgotten first.
         while notes.len() > FILES_MAX {
             let gone = notes

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::progress::{Progress, print};
 use super::telling::{IN_FLIGHT_MAX, Reply, Teller, Told};
 use crate::devices::DeviceEvent;
+use crate::devices::masking::mask_sale;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -41,9 +42,25 @@ pub(super) struct Reached {
     /// Faults reported.
     pub(super) reported: u64,
     pub(super) last_fault: Option<String>,
+    /// What would be told if the end were taken for whole now.
+    pub(super) rest: Vec<Found>,
     /// What changes of other files' notes: of one that had this name, under a name that no file has;
     /// of one whose contents this is, and whose rest this one waits for.
     pub(super) others: Vec<Progress>,
+}
+
+impl Reached {
+    fn at(progress: Progress, others: Vec<Progress>) -> Self {
+        Self {
+            progress,
+            replaced_lines: 0,
+            unfit: None,
+            reported: 0,
+            last_fault: None,
+            rest: Vec::new(),
+            others,
+        }
+    }
 }
 
 /// A look into one file.
@@ -69,11 +86,12 @@ impl Growing<'_> {
         let len = file.metadata().map_err(cannot_read)?.len();
         let mut progress = known(&mut file, len, look, notes).map_err(cannot_read)?;
         let mut others = Vec::new();
-        if progress.open_at > 0 && progress.file.name != look.file.name {
+        if progress.open_at.is_some() && progress.file.name != look.file.name {
             let mut old = progress.clone();
-            old.open_at = 0;
+            old.open_at = None;
             others.push(old);
         }
+        progress.open_at = None;
         progress.file = look.file.clone();
         // It may have grown since its end was taken for whole.
         progress.closed = false;
@@ -82,15 +100,7 @@ impl Growing<'_> {
             (self.keep)(&replaced).map_err(|reason| Told::NotDurable { reason })?;
             others.push(replaced);
         }
-        let reached = Reached {
-            progress,
-            replaced_lines: 0,
-            unfit: None,
-            reported: 0,
-            last_fault: None,
-            others,
-        };
-        Ok((file, reached))
+        Ok((file, Reached::at(progress, others)))
     }
 
     /// Tells what stands in a file of lines behind what `notes` know of it.
@@ -130,13 +140,55 @@ impl Growing<'_> {
                 self.settle(&mut file, &mut in_flight, &mut reached)?;
             }
         }
-        if look.closed {
-            decoder.end(&mut found);
-            self.send(&look.file.name, &mut found, &mut in_flight, &mut reached)?;
-            reached.progress.closed = true;
-        }
+        // One that grew since the listing is not at its end.
+        let ended = look.closed && mark.offset + read_bytes == look.file.len;
+        // Half a character at the end is none that the encoding does not know.
         reached.replaced_lines = decoder.replaced_lines();
+        decoder.end(&mut found);
+        if ended {
+            self.send(&look.file.name, &mut found, &mut in_flight, &mut reached)?;
+            reached.replaced_lines = decoder.replaced_lines();
+            reached.progress.closed = true;
+        } else {
+            reached.rest = self.kept(found);
+            let is_open = !reached.rest.is_empty();
+            let mark = reached.progress.mark;
+            reached.progress.open_at = is_open.then_some(mark.offset);
+        }
         self.settle(&mut file, &mut in_flight, &mut reached)?;
+        Ok(reached)
+    }
+
+    /// Returns what is kept in memory of what was found behind the last line.
+    fn kept(&self, mut rest: Vec<Found>) -> Vec<Found> {
+        // Half a header fits no settings.
+        rest.retain(|one| !matches!(one.entry, Entry::Unfit(_)));
+        for one in &mut rest {
+            if let Entry::Sale(sale) = &mut one.entry {
+                mask_sale(sale, &self.teller.rules);
+            }
+        }
+        rest
+    }
+
+    /// Tells what stood at the end of a file that is not coming back, as if its end had been taken for
+    /// whole, and keeps that nothing of it is open.
+    pub(super) fn tell_rest(
+        &self,
+        file: &str,
+        note: &Progress,
+        mut rest: Vec<Found>,
+    ) -> Result<Reached, Told> {
+        let mut reached = Reached::at(note.clone(), Vec::new());
+        let mut in_flight = VecDeque::new();
+        self.send(file, &mut rest, &mut in_flight, &mut reached)?;
+        self.wait_for_all(&mut in_flight)?;
+        // Should the file come back all the same, it is known by what it was known by.
+        reached.progress = Progress {
+            open_at: None,
+            ..note.clone()
+        };
+        (self.keep)(&reached.progress).map_err(|reason| Told::NotDurable { reason })?;
         Ok(reached)
     }
 
@@ -227,9 +279,7 @@ impl Growing<'_> {
         in_flight: &mut VecDeque<(Reply, bool)>,
         reached: &mut Reached,
     ) -> Result<(), Told> {
-        while let Some(oldest) = in_flight.pop_front() {
-            self.wait_for(oldest)?;
-        }
+        self.wait_for_all(in_flight)?;
         let at = file.stream_position().map_err(cannot_read)?;
         let progress = &mut reached.progress;
         progress.print = print(file, progress.known_bytes()).map_err(cannot_read)?;
@@ -240,6 +290,12 @@ impl Growing<'_> {
             .chain(&reached.others)
             .try_for_each(self.keep)
             .map_err(|reason| Told::NotDurable { reason })
+    }
+
+    fn wait_for_all(&self, in_flight: &mut VecDeque<(Reply, bool)>) -> Result<(), Told> {
+        in_flight
+            .drain(..)
+            .try_for_each(|oldest| self.wait_for(oldest))
     }
 
     fn wait_for(&self, (reply, is_sale): (Reply, bool)) -> Result<(), Told> {

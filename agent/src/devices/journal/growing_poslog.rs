@@ -121,7 +121,7 @@ impl Growing<'_> {
         }
         let is_new = |fault: &&Fault| !fault.was_told_at(reached.progress.reported_to);
         let untold = waiting.iter().filter(is_new).find_map(Fault::piece);
-        reached.progress.open_at = untold.map_or(0, |piece| piece.start);
+        reached.progress.open_at = untold.map(|piece| piece.start);
         self.settle(&mut told_by, &mut in_flight, &mut reached)?;
         Ok(reached)
     }

@@ -16,6 +16,9 @@ const PROBE_BYTES: u64 = 1024;
 /// Length of a kept hash. Files are told apart by it, not protected.
 const HASH_BYTES: usize = 16;
 
+/// Hash of the first bytes of a file and of the last of those by which it is known.
+pub(super) type Print = [u8; HASH_BYTES];
+
 /// How far a file was told. Durable before anything behind it is noted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -27,11 +30,11 @@ pub struct Progress {
     pub faults: u32,
     /// Whether its end was taken for whole.
     pub closed: bool,
-    /// Hash of the first bytes and of the last of those by which it is known.
-    pub print: [u8; HASH_BYTES],
-    /// Byte at which something stands that waits for its rest, and is reported by no one if the file
-    /// goes; 0 for none.
-    pub open_at: u64,
+    /// By what it is known.
+    pub print: Print,
+    /// Byte at which something stands, if it does, that waits for its rest or for the quiet time, and
+    /// that nobody has told if the file goes.
+    pub open_at: Option<u64>,
     /// Faults before this byte were told when the file was quiet, though reading goes on before
     /// them.
     pub reported_to: u64,
@@ -46,7 +49,7 @@ impl Progress {
             faults: 0,
             closed: false,
             print: [0; HASH_BYTES],
-            open_at: 0,
+            open_at: None,
             reported_to: 0,
         }
     }
@@ -55,7 +58,7 @@ impl Progress {
     /// if anything was said of them or will be.
     pub(super) fn known_bytes(&self) -> u64 {
         match self.mark.offset {
-            0 if self.open_at > 0 => self.file.len,
+            0 if self.open_at.is_some() => self.file.len,
             0 => self.reported_to,
             told => told,
         }
@@ -72,7 +75,7 @@ impl Progress {
     }
 
     /// Writes a note: time, size, offset, line (8 bytes each), faults (4), closed (1), print (16),
-    /// what is open, what was reported (8 bytes each); little-endian.
+    /// what is open, counted from 1, what was reported (8 bytes each); little-endian.
     pub(super) fn to_note(&self) -> Vec<u8> {
         let mut note = self.file.modified_ms.to_le_bytes().to_vec();
         note.extend_from_slice(&self.file.len.to_le_bytes());
@@ -81,7 +84,8 @@ impl Progress {
         note.extend_from_slice(&self.faults.to_le_bytes());
         note.push(u8::from(self.closed));
         note.extend_from_slice(&self.print);
-        note.extend_from_slice(&self.open_at.to_le_bytes());
+        let open_at = self.open_at.map_or(0, |byte| byte + 1);
+        note.extend_from_slice(&open_at.to_le_bytes());
         note.extend_from_slice(&self.reported_to.to_le_bytes());
         note
     }
@@ -114,14 +118,14 @@ impl Progress {
             faults: u32::from_le_bytes(*faults),
             closed: *closed != 0,
             print: *print,
-            open_at: u64::from_le_bytes(open_at),
+            open_at: u64::from_le_bytes(open_at).checked_sub(1),
             reported_to: u64::from_le_bytes(reported_to),
         })
     }
 }
 
 /// Hashes the first and the last bytes of the `told` first bytes of a file.
-pub(super) fn print(file: &mut File, told: u64) -> io::Result<[u8; HASH_BYTES]> {
+pub(super) fn print(file: &mut File, told: u64) -> io::Result<Print> {
     let mut hasher = blake3::Hasher::new();
     let mut add = |from: u64, bytes: u64| -> io::Result<()> {
         file.seek(SeekFrom::Start(from))?;

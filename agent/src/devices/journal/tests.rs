@@ -79,7 +79,8 @@ impl KeptNotes {
 
     /// Waits until it is noted where something waits for its rest.
     async fn open(&self, name: &str, byte: usize) {
-        self.until(name, |note| note.open_at == byte as u64).await;
+        self.until(name, |note| note.open_at == Some(byte as u64))
+            .await;
     }
 }
 

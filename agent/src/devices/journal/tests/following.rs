@@ -10,6 +10,9 @@ use tillbind_firmware_bridge::money::Currency;
 use super::*;
 use crate::config::LineJournal;
 
+/// Short enough for a test to wait for, long enough to write within.
+pub(super) const QUIET: Duration = Duration::from_millis(300);
+
 fn ndjson(quiet: Duration) -> JournalFormat {
     let settings = NdjsonSettings::new(AmountUnit::Minor);
     JournalFormat::Lines(LineJournal {
@@ -152,6 +155,82 @@ async fn a_file_that_replaces_another_with_the_same_header_is_told_whole() {
     for number in ["3", "4", "5"] {
         rig.expect(number).await;
     }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_archived_behind_its_last_sale_is_told_to_its_end() {
+    let pos = Folder::new();
+    let path = pos.path("a.csv");
+    append(&path, "No,Amount\n1,5.00\n2,5.00\n");
+    let mut rig = pos.start(csv(QUIET));
+    rig.expect("1").await;
+    pos.notes.open("a.csv", "No,Amount\n1,5.00\n".len()).await;
+    fs::remove_file(&path).unwrap();
+    // Once the disk takes it.
+    assert_eq!(rig.sale(Err("the disk is full".to_owned())).await, "2");
+    rig.expect("2").await;
+    pos.notes
+        .until("a.csv", |note| note.open_at.is_none())
+        .await;
+    rig.counts(|counts| (counts.rejected, counts.sales) == (0, 2))
+        .await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn half_a_line_in_a_file_that_is_replaced_is_reported_once() {
+    let pos = Folder::new();
+    let path = pos.path("a.ndjson");
+    append(&path, &format!("{}{}", line(1), &line(2)[..20]));
+    let mut rig = pos.start(ndjson(QUIET));
+    rig.expect("1").await;
+    pos.notes.open("a.ndjson", line(1).len()).await;
+    fs::write(&path, line(3)).unwrap();
+    rig.expect("3").await;
+    let reason = rig.rejection().await;
+    assert!(reason.starts_with("line 2: this is no JSON"), "{reason}");
+    append(&path, &line(4));
+    rig.expect("4").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_went_with_its_file_while_the_agent_was_away_is_reported_with_its_place() {
+    for torn in [line(2)[..20].to_owned(), line(2).trim_end().to_owned()] {
+        let pos = Folder::new();
+        let path = pos.path("a.ndjson");
+        append(&path, &torn);
+        let rig = pos.start(ndjson(LONG));
+        pos.notes.open("a.ndjson", 0).await;
+        rig.stop().await;
+        fs::remove_file(&path).unwrap();
+        let mut rig = pos.start(ndjson(QUIET));
+        let reason = rig.rejection().await;
+        assert!(reason.starts_with("byte 0: the file was"), "{reason}");
+        append(&path, &line(3));
+        rig.expect("3").await;
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_last_transaction_of_a_rotated_file_is_told_once_under_its_new_name() {
+    let pos = Folder::new();
+    let path = pos.path("a.csv");
+    append(&path, "No,Amount\n1,5.00\n2,5.00\n");
+    let mut rig = pos.start(csv(QUIET));
+    rig.expect("1").await;
+    pos.notes.open("a.csv", "No,Amount\n1,5.00\n".len()).await;
+    fs::rename(&path, pos.path("a.csv.1")).unwrap();
+    append(&path, "No,Amount\n3,5.00\n");
+    for number in ["2", "3"] {
+        rig.expect(number).await;
+    }
+    append(&path, "4,5.00\n");
+    rig.expect("4").await;
+    rig.counts(|counts| (counts.rejected, counts.sales) == (0, 4))
+        .await;
     rig.stop().await;
 }
 

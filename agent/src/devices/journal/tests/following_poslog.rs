@@ -1,8 +1,6 @@
-use super::following::append;
+use super::following::{QUIET, append};
 use super::*;
 
-/// Short enough for a test to wait for, long enough to write within.
-const QUIET: Duration = Duration::from_millis(300);
 const END: &str = "</POSLog>";
 
 fn growing(quiet: Duration) -> JournalFormat {
@@ -300,7 +298,7 @@ fn a_note_of_an_older_version_is_read_as_one_with_nothing_open() {
         Progress::from_note("a.xml".to_owned(), &note[..note.len() - 8]),
         None
     );
-    (progress.open_at, progress.reported_to) = (71, 77);
+    (progress.open_at, progress.reported_to) = (Some(71), 77);
     let note = progress.to_note();
     assert_eq!(
         Progress::from_note("a.xml".to_owned(), &note),
