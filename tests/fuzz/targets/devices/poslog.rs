@@ -47,7 +47,7 @@ fn see_places(data: &[u8], ended: bool) {
                     assert!(piece.start <= piece.end && piece.end <= len);
                 }
                 let error = file.tell(fault).expect("a slice can be read");
-                let causes = iter::successors(error.source(), |cause| cause.source());
+                let causes = iter::successors(error.source(), |cause| (*cause).source());
                 let told =
                     error.to_string().len() + causes.map(|c| c.to_string().len()).sum::<usize>();
                 assert!(told < REASON_BYTES_MAX);
