@@ -19,6 +19,10 @@ use tillbind_protocol::replica::{Cursor, PageVerdict, ReplicaCursor};
 use tillbind_protocol::uplink::{Outcome, Uplink, UplinkConfig};
 
 /// Where time begins for the machine: the same for every input of a run.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the clock that the exchange is given"
+)]
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 fuzz_target!(|data: &[u8]| {
