@@ -196,3 +196,29 @@ pub(super) fn read_tab_stops(bytes: &[u8]) -> Step {
     }
     Step::More
 }
+
+/// What the tables' tests share.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::{Context, Effect, Step};
+
+    /// Nothing is known beyond the bytes.
+    pub(in crate::receipt) const PLAIN: Context = Context {
+        may_be_foreign: false,
+        at_end: false,
+        raster: false,
+        confirmed: false,
+    };
+
+    /// Returns how many bytes a known command takes, its payload with it.
+    pub(in crate::receipt) fn used(step: Step, bytes: &[u8]) -> usize {
+        match step {
+            Step::Done { used, effect } => {
+                assert_ne!(effect, Effect::Unknown, "{bytes:02x?}");
+                used
+            }
+            Step::Payload { used, length, .. } => used + usize::try_from(length).unwrap(),
+            Step::More => panic!("{bytes:02x?} wants more"),
+        }
+    }
+}

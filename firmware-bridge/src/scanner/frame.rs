@@ -112,3 +112,13 @@ pub struct Counters {
     /// Runs of keys that were too slow, or too few, for a scanner.
     pub typed: u64,
 }
+
+/// Returns the texts of a reading's frames, for the decoders' tests.
+#[cfg(test)]
+pub(super) fn texts(reading: &Reading) -> Vec<String> {
+    reading
+        .frames
+        .iter()
+        .map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned())
+        .collect()
+}

@@ -189,6 +189,7 @@ pub fn declares_scanner(descriptor: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::frame::texts;
     use super::*;
     use crate::chunks::chunks;
 
@@ -207,14 +208,6 @@ mod tests {
             all.extend_from_slice(&report);
         }
         all
-    }
-
-    fn texts(reading: &Reading) -> Vec<String> {
-        reading
-            .frames
-            .iter()
-            .map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned())
-            .collect()
     }
 
     #[test]

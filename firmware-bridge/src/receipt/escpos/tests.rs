@@ -1,21 +1,8 @@
 use super::*;
-
-const PLAIN: Context = Context {
-    may_be_foreign: false,
-    at_end: false,
-    raster: false,
-    confirmed: false,
-};
+use crate::receipt::command::testing::{self, PLAIN};
 
 fn used(bytes: &[u8]) -> usize {
-    match read(bytes, PLAIN) {
-        Step::Done { used, effect } => {
-            assert_ne!(effect, Effect::Unknown, "{bytes:02x?}");
-            used
-        }
-        Step::Payload { used, length, .. } => used + usize::try_from(length).unwrap(),
-        Step::More => panic!("{bytes:02x?} wants more"),
-    }
+    testing::used(read(bytes, PLAIN), bytes)
 }
 
 #[test]

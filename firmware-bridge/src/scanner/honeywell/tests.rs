@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chunks::chunks;
+use crate::scanner::frame::texts;
 
 /// A packet as it was seen: the size low byte first, the CR among the data that the digits count.
 fn scan(id: &[u8; 3], text: &[u8]) -> Vec<u8> {
@@ -16,14 +17,6 @@ fn scan(id: &[u8; 3], text: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(text);
     bytes.push(CR);
     bytes
-}
-
-fn texts(reading: &Reading) -> Vec<String> {
-    reading
-        .frames
-        .iter()
-        .map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned())
-        .collect()
 }
 
 #[test]

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::record::{key_record, record, report_record};
 use super::*;
 use crate::chunks::chunks;
+use crate::scanner::frame::texts;
 
 const SHIFT: u16 = 42;
 const CTRL: u16 = 29;
@@ -61,14 +62,6 @@ impl Keys {
 
 fn decoder() -> KeyboardDecoder {
     KeyboardDecoder::new(KeyboardConfig::default())
-}
-
-fn texts(reading: &Reading) -> Vec<String> {
-    reading
-        .frames
-        .iter()
-        .map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned())
-        .collect()
 }
 
 #[test]

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::packet::checksum;
 use super::*;
 use crate::chunks::chunks;
+use crate::scanner::frame::texts;
 
 fn packet(opcode: u8, status: u8, data: &[u8]) -> Vec<u8> {
     let length = u8::try_from(4 + data.len()).unwrap();
@@ -29,14 +30,6 @@ fn segments(kind: u8, text: &[u8]) -> Vec<Vec<u8>> {
         .chunks(250)
         .zip(0u8..)
         .map(|(chunk, number)| packet(0x73, 0, &[&[number], chunk].concat()))
-        .collect()
-}
-
-fn texts(reading: &Reading) -> Vec<String> {
-    reading
-        .frames
-        .iter()
-        .map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned())
         .collect()
 }
 
