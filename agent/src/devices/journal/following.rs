@@ -80,10 +80,7 @@ impl Journal {
         }
     }
 
-    pub(super) async fn noted_progress(
-        &self,
-        stop: &mut watch::Receiver<bool>,
-    ) -> Result<Noted, Stopped> {
+    async fn noted_progress(&self, stop: &mut watch::Receiver<bool>) -> Result<Noted, Stopped> {
         loop {
             let (notes, journal) = (Arc::clone(&self.notes), self.name.clone());
             match blocking(move || notes.progress(&journal).map_err(io::Error::other)).await {
@@ -207,7 +204,7 @@ impl Journal {
             return;
         }
         memory.unfit.remove(name);
-        if look.closed {
+        if reached.progress.closed {
             self.lamp.count(|counts| counts.files += 1);
         }
         if let Some(fault) = reached.last_fault {
