@@ -256,10 +256,21 @@ pub struct ReceiptTapConfig {
 pub struct FooterConfig {
     /// Lines of text, with [`FooterConfig::CODE`] where the code goes.
     pub text: String,
-    /// What the QR code holds, likewise; without one the code by itself.
-    pub link: Option<String>,
+    /// What the QR code holds.
+    pub symbol: FooterSymbol,
     /// How long a cut may wait.
     pub hold: Duration,
+}
+
+/// The QR code of a footer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FooterSymbol {
+    /// It holds the claim code by itself.
+    Code,
+    /// It holds an address, with [`FooterConfig::CODE`] where the code goes.
+    Link(String),
+    /// None: the printer draws none.
+    Absent,
 }
 
 impl FooterConfig {

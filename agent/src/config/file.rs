@@ -117,6 +117,7 @@ pub(super) struct ReceiptTap {
     pub(super) capture_dir: Option<String>,
     pub(super) footer: Option<String>,
     pub(super) footer_link: Option<String>,
+    pub(super) footer_qr: Option<bool>,
     pub(super) footer_hold_ms: Option<i64>,
 }
 

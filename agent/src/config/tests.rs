@@ -319,14 +319,18 @@ fn a_footer_has_its_code_once_and_goes_with_a_profile() {
     let footer = config.receipt_taps[0].footer.clone().unwrap();
     assert_eq!(footer.text, "Collect points:\n{code}");
     assert_eq!(
-        (footer.link, footer.hold),
-        (None, Duration::from_millis(150))
+        (footer.symbol, footer.hold),
+        (FooterSymbol::Code, Duration::from_millis(150))
     );
+    let config = with("footer = \"{code}\"\nfooter_qr = false").unwrap();
+    let footer = config.receipt_taps[0].footer.clone().unwrap();
+    assert_eq!(footer.symbol, FooterSymbol::Absent);
     let all = "footer = \"{code}\"\nfooter_link = \"https://shop.example/{code}\"\n\
-               footer_hold_ms = 300";
+               footer_qr = true\nfooter_hold_ms = 300";
     let config = with(all).unwrap();
     let footer = config.receipt_taps[0].footer.clone().unwrap();
-    assert_eq!(footer.link.as_deref(), Some("https://shop.example/{code}"));
+    let link = "https://shop.example/{code}".to_owned();
+    assert_eq!(footer.symbol, FooterSymbol::Link(link));
     assert_eq!(footer.hold, Duration::from_millis(300));
     for (settings, setting, line) in [
         ("footer = \"no code\"", "footer", 6),
@@ -349,6 +353,12 @@ fn a_footer_has_its_code_once_and_goes_with_a_profile() {
             7,
         ),
         ("footer_hold_ms = 100", "footer_hold_ms", 6),
+        ("footer_qr = false", "footer_qr", 6),
+        (
+            "footer = \"{code}\"\nfooter_link = \"https://shop.example/{code}\"\nfooter_qr = false",
+            "footer_link",
+            7,
+        ),
         (
             "footer_link = \"https://shop.example/{code}\"",
             "footer_link",

@@ -8,7 +8,7 @@
 //! stream's own commands again.
 //!
 //! ```text
-//! [LF]  plain settings  centred  lines…  QR code  LF  the stream's feed  its settings  | the cut
+//! [LF]  plain settings  centred  lines…  [QR code  LF]  the stream's feed  its settings  | the cut
 //! ```
 //!
 //! Nothing is printed where that is not safe: on a page, in Star's raster mode, while a macro is defined
@@ -70,10 +70,11 @@ pub struct FoundCut {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Footer {
     /// Lines of text. One that the printer has no characters for is left out, as is one with control
-    /// characters.
+    /// characters; without a QR code the footer is left out with it.
     pub lines: Vec<String>,
-    /// The content of the QR code: printable ASCII, at most [`FOOTER_CONTENT_BYTES_MAX`].
-    pub content: String,
+    /// The content of the QR code: printable ASCII, at most [`FOOTER_CONTENT_BYTES_MAX`]. Nothing for a
+    /// printer that draws none.
+    pub content: Option<String>,
 }
 
 impl CutFinder {
@@ -150,12 +151,15 @@ impl FoundCut {
     /// set it; nothing where that cannot be done, or where the content is none that is printed.
     pub fn footer(&self, footer: &Footer) -> Option<Vec<u8>> {
         let state = self.state.as_deref()?;
-        let content = footer.content.as_bytes();
-        let is_printable = content.iter().all(|b| (0x20..0x7F).contains(b));
-        if content.is_empty() || content.len() > FOOTER_CONTENT_BYTES_MAX || !is_printable {
+        let is_printable = |content: &[u8]| content.iter().all(|b| (0x20..0x7F).contains(b));
+        if let Some(content) = footer.content.as_deref().map(str::as_bytes)
+            && (content.is_empty()
+                || content.len() > FOOTER_CONTENT_BYTES_MAX
+                || !is_printable(content))
+        {
             return None;
         }
-        Some(layout::bytes(state, footer))
+        layout::bytes(state, footer)
     }
 
     /// Returns whether a footer can be printed here.

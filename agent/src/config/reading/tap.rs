@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::{
-    DialectSetting, FlowControl, FooterConfig, PosSide, PrinterTarget, ReceiptTapConfig, file,
+    DialectSetting, FlowControl, FooterConfig, FooterSymbol, PosSide, PrinterTarget,
+    ReceiptTapConfig, file,
 };
 use super::{At, Reader};
 
@@ -70,15 +71,18 @@ impl Reader<'_, '_> {
             FOOTER_HOLD_MS,
         );
         let footer = match tap.footer {
-            Some(text) => Some(self.footer(text, tap.footer_link, hold, &at)?),
+            Some(text) => {
+                let symbol = self.footer_symbol(tap.footer_link, tap.footer_qr, &at);
+                self.footer(text, symbol, hold, &at)
+            }
             None => {
-                if tap.footer_link.is_some() || tap.footer_hold_ms.is_some() {
+                let its_own = [
+                    ("footer_link", tap.footer_link.is_some()),
+                    ("footer_qr", tap.footer_qr.is_some()),
+                    ("footer_hold_ms", tap.footer_hold_ms.is_some()),
+                ];
+                if let Some((name, _)) = its_own.iter().find(|(_, is_set)| *is_set) {
                     let message = "goes with footer alone: set footer, or take this out";
-                    let name = if tap.footer_link.is_some() {
-                        "footer_link"
-                    } else {
-                        "footer_hold_ms"
-                    };
                     self.fault(at(name), format!("{name} {message}"));
                 }
                 None
@@ -103,7 +107,7 @@ impl Reader<'_, '_> {
     fn footer(
         &mut self,
         text: String,
-        link: Option<String>,
+        symbol: Option<FooterSymbol>,
         hold: Option<u64>,
         at: &dyn Fn(&'static str) -> At,
     ) -> Option<FooterConfig> {
@@ -122,25 +126,46 @@ impl Reader<'_, '_> {
             );
             self.fault(at("footer"), message);
         }
+        is_usable.then_some(FooterConfig {
+            text,
+            symbol: symbol?,
+            hold: Duration::from_millis(hold.unwrap_or(FOOTER_HOLD_MS)),
+        })
+    }
+
+    fn footer_symbol(
+        &mut self,
+        link: Option<String>,
+        has_qr: Option<bool>,
+        at: &dyn Fn(&'static str) -> At,
+    ) -> Option<FooterSymbol> {
+        let code = FooterConfig::CODE;
         let is_link = |link: &String| {
             link.matches(code).count() == 1
                 && link.len() <= FOOTER_BYTES_MAX
                 && link.bytes().all(|byte| byte.is_ascii_graphic())
         };
-        let bad_link = link.as_ref().filter(|link| !is_link(link));
-        if let Some(link) = bad_link {
-            let message = format!(
-                "footer_link {link:?} cannot be used: write an address of at most \
+        let has_qr = has_qr.unwrap_or(true);
+        match link {
+            None if has_qr => Some(FooterSymbol::Code),
+            None => Some(FooterSymbol::Absent),
+            Some(_) if !has_qr => {
+                let message = "footer_link is what a QR code holds, and footer_qr = false prints none: \
+                               take one of them out";
+                self.fault(at("footer_link"), message.to_owned());
+                None
+            }
+            Some(link) if is_link(&link) => Some(FooterSymbol::Link(link)),
+            Some(link) => {
+                let message = format!(
+                    "footer_link {link:?} cannot be used: write an address of at most \
                  {FOOTER_BYTES_MAX} ASCII characters with {code} once where the claim code goes, \
                  as in \"https://shop.example/claim/{code}\""
-            );
-            self.fault(at("footer_link"), message);
+                );
+                self.fault(at("footer_link"), message);
+                None
+            }
         }
-        (is_usable && bad_link.is_none()).then(|| FooterConfig {
-            text,
-            link,
-            hold: Duration::from_millis(hold.unwrap_or(FOOTER_HOLD_MS)),
-        })
     }
 
     fn pos_side(

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::copy::CopySource;
 use super::parser::IDLE_GAP;
-use crate::config::FooterConfig;
+use crate::config::{FooterConfig, FooterSymbol};
 use crate::devices::status::Lamp;
 
 /// How long the beginning of what may be a cut is held for its rest. A POS that thinks in mid-command for
@@ -244,9 +244,10 @@ fn footer(config: &FooterConfig, code: &ClaimCode) -> Footer {
             .lines()
             .map(str::to_owned)
             .collect(),
-        content: match &config.link {
-            Some(link) => filled(link, &code.to_string()),
-            None => code.content(),
+        content: match &config.symbol {
+            FooterSymbol::Link(link) => Some(filled(link, &code.to_string())),
+            FooterSymbol::Code => Some(code.content()),
+            FooterSymbol::Absent => None,
         },
     }
 }

@@ -12,25 +12,33 @@ const FEED_LINES_MAX: u32 = 24;
 /// Most units that the paper is moved by behind a footer: four inches of the finest.
 const FEED_UNITS_MAX: u32 = 1_440;
 
-/// Returns what prints a footer on a printer in this state and leaves it so.
-pub(super) fn bytes(state: &State, footer: &Footer) -> Vec<u8> {
+/// Returns what prints a footer on a printer in this state and leaves it so; nothing where that is not what
+/// was wanted: a line that has no characters, and no code to stand for it.
+pub(super) fn bytes(state: &State, footer: &Footer) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     if state.is_in_line {
         out.push(LF);
     }
     set_plain(state, &mut out);
-    print_lines(state, &footer.lines, &mut out);
-    symbol::print(state.language, footer.content.as_bytes(), &mut out);
-    out.push(LF);
+    let printed = print_lines(state, &footer.lines, &mut out);
+    match &footer.content {
+        Some(content) => {
+            symbol::print(state.language, content.as_bytes(), &mut out);
+            out.push(LF);
+        }
+        None if printed < footer.lines.len() => return None,
+        None => {}
+    }
+    let has_code = footer.content.is_some();
     match state.language {
         // Lines of the default height were counted, which is in force now.
         Language::EscPos => {
             feed(&[ESC, b'd'], state.fed.lines.min(FEED_LINES_MAX), &mut out);
             feed(&[ESC, b'J'], state.fed.units.min(FEED_UNITS_MAX), &mut out);
-            restore(state, &mut out);
+            restore(state, has_code, &mut out);
         }
         Language::Star => {
-            restore(state, &mut out);
+            restore(state, has_code, &mut out);
             feed(&[ESC, b'a'], state.fed.lines.min(FEED_LINES_MAX), &mut out);
             feed(&[ESC, b'J'], state.fed.units.min(FEED_UNITS_MAX), &mut out);
             feed(
@@ -40,7 +48,7 @@ pub(super) fn bytes(state: &State, footer: &Footer) -> Vec<u8> {
             );
         }
     }
-    out
+    Some(out)
 }
 
 fn feed(command: &[u8], mut units: u32, out: &mut Vec<u8>) {
@@ -68,15 +76,11 @@ fn set_plain(state: &State, out: &mut Vec<u8>) {
     }
 }
 
-/// Sets again what the stream had set, in its order.
-fn restore(state: &State, out: &mut Vec<u8>) {
-    let touched = [
-        Setting::Alignment,
-        Setting::QrModel,
-        Setting::QrSize,
-        Setting::QrLevel,
-    ];
-    for setting in touched {
+/// Sets again what the stream had set, in its order; also of QR codes, where one was printed.
+fn restore(state: &State, has_code: bool, out: &mut Vec<u8>) {
+    let of_codes = [Setting::QrModel, Setting::QrSize, Setting::QrLevel];
+    let touched = of_codes.into_iter().filter(|_| has_code);
+    for setting in [Setting::Alignment].into_iter().chain(touched) {
         if state.sent(setting).is_none() {
             out.extend_from_slice(setting.default_command(state.language));
         }
@@ -89,11 +93,14 @@ fn restore(state: &State, out: &mut Vec<u8>) {
     for sent in certain.filter(|sent| sent.setting != Setting::International) {
         out.extend_from_slice(sent.bytes());
     }
-    state.stored.restore(state.language, out);
+    if has_code {
+        state.stored.restore(state.language, out);
+    }
 }
 
-/// Prints each line that the printer has characters for.
-fn print_lines(state: &State, lines: &[String], out: &mut Vec<u8>) {
+/// Prints each line that the printer has characters for; returns how many those are.
+fn print_lines(state: &State, lines: &[String], out: &mut Vec<u8>) -> usize {
+    let mut printed = 0;
     let charset = state.charset;
     let plain = charset.plain();
     let mut is_plain = false;
@@ -114,10 +121,12 @@ fn print_lines(state: &State, lines: &[String], out: &mut Vec<u8>) {
         }
         out.extend(encoded);
         out.push(LF);
+        printed += 1;
     }
     if is_plain {
         switch_characters(state, false, out);
     }
+    printed
 }
 
 /// Leaves what the stream has said about ASCII, or goes back to it.

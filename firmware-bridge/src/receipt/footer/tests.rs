@@ -12,7 +12,7 @@ fn finder(dialect: Dialect) -> CutFinder {
 fn footer() -> Footer {
     Footer {
         lines: vec!["Claim your points".to_owned(), "5D9B-TJPM".to_owned()],
-        content: "TBC:5D9BTJPM".to_owned(),
+        content: Some("TBC:5D9BTJPM".to_owned()),
     }
 }
 
@@ -268,7 +268,7 @@ fn lines_are_sent_in_the_characters_that_the_stream_is_in() {
         lines: ["Käse 5 €", "Brot [7]", "日本", "two\nlines"]
             .map(str::to_owned)
             .to_vec(),
-        content: "X".to_owned(),
+        content: Some("X".to_owned()),
     };
     let lines = |encoding: &str, stream: &[u8]| {
         let encoding = Encoding::parse(encoding).unwrap();
@@ -302,13 +302,42 @@ fn lines_are_sent_in_the_characters_that_the_stream_is_in() {
 }
 
 #[test]
+fn without_a_code_the_text_alone_is_printed_and_no_stored_code_is_touched() {
+    let text_alone = Footer {
+        content: None,
+        ..footer()
+    };
+    for (dialect, stream, of_codes) in [
+        (Dialect::EscPos, &b"A\n\x1dV\x00"[..], &b"\x1d(k"[..]),
+        (Dialect::Star, b"A\n\x1bd\x00", b"\x1b\x1dy"),
+    ] {
+        let printed = with_footers(dialect, Encoding::default(), stream, &text_alone);
+        assert!(!contains(&printed, of_codes), "{printed:02x?}");
+        let jobs = jobs(dialect, Encoding::default(), &printed);
+        assert_eq!(jobs[0].lines, ["A", "Claim your points", "5D9B-TJPM"]);
+        assert!(jobs[0].codes.is_empty());
+    }
+}
+
+#[test]
+fn without_a_code_a_line_that_has_no_characters_leaves_all_out() {
+    let cut = &cuts(Dialect::EscPos, b"A\n\x1dV\x00", &[usize::MAX])[0];
+    let mut footer = Footer {
+        content: None,
+        ..footer()
+    };
+    footer.lines.push("日本 5D9B-TJPM".to_owned());
+    assert_eq!(cut.footer(&footer), None);
+}
+
+#[test]
 fn a_content_that_no_code_takes_prints_nothing() {
     let cuts = cuts(Dialect::EscPos, b"A\n\x1dV\x00", &[1]);
     let long = "x".repeat(FOOTER_CONTENT_BYTES_MAX + 1);
     for content in ["", "käse", "a\nb", long.as_str()] {
         let footer = Footer {
             lines: Vec::new(),
-            content: content.to_owned(),
+            content: Some(content.to_owned()),
         };
         assert_eq!(cuts[0].footer(&footer), None);
     }

@@ -1,7 +1,8 @@
 //! Cuts found in a printer's stream as it passes, and the footers before them.
 //!
 //! Oracles: the same cuts in any pieces, each told once and in order, no more held than a cut's beginning;
-//! a job that is cut is cut where a cut is found; a footer is read as its lines and its code.
+//! a job that is cut is cut where a cut is found; a footer is read as its lines and its code,
+//! or as its lines alone.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,6 +13,8 @@ use tillbind_fuzz::in_pieces;
 
 const DIALECTS: [&str; 3] = ["auto", "escpos", "star"];
 const ENCODINGS: [&str; 6] = ["cp437", "gbk", "shift-jis", "euc-kr", "cp858", "utf-8"];
+/// Every printer has characters for it.
+const TEXT: &str = "Claim [7] {your} points";
 /// Of so many bytes that a footer takes, the stream's own QR content is most.
 const FOOTER_BYTES_MAX: usize = 10_000;
 
@@ -22,8 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let dialect = Dialect::parse(DIALECTS[choice % DIALECTS.len()]).expect("it is known");
     let encoding = Encoding::parse(ENCODINGS[choice / 3 % ENCODINGS.len()]).expect("it is known");
     let footer = Footer {
-        lines: vec!["Claim [7] {your} points".to_owned(), "Käse 餐 €".to_owned()],
-        content: "TBC:5D9BTJPM".to_owned(),
+        lines: vec![TEXT.to_owned(), "Käse 餐 €".to_owned()],
+        content: Some("TBC:5D9BTJPM".to_owned()),
     };
 
     let mut whole = CutFinder::new(dialect, encoding);
@@ -57,7 +60,21 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(places(&cuts), places(&again));
     assert!(cuts.windows(2).all(|two| two[0].ends_at <= two[1].ends_at));
 
+    let text_alone = Footer {
+        lines: vec![TEXT.to_owned()],
+        content: None,
+    };
     for cut in cuts.iter().take(8) {
+        if let Some(bytes) = cut.footer(&text_alone) {
+            assert!(cut.takes_footer() && bytes.len() <= FOOTER_BYTES_MAX);
+            assert!(
+                bytes
+                    .windows(TEXT.len())
+                    .any(|part| part == TEXT.as_bytes())
+            );
+        } else {
+            assert!(!cut.takes_footer());
+        }
         let Some(bytes) = cut.footer(&footer) else {
             assert!(!cut.takes_footer());
             continue;
@@ -72,7 +89,8 @@ fuzz_target!(|data: &[u8]| {
                 .flat_map(|job| job.codes)
                 .collect::<Vec<_>>()
         });
-        assert!(codes.iter().any(|codes| codes.contains(&footer.content)));
+        let content = footer.content.as_ref().expect("it was given");
+        assert!(codes.iter().any(|codes| codes.contains(content)));
     }
 
     // Whatever falls silent wherever it likes, what is held is passed on and nothing is told of the past.

@@ -3,16 +3,20 @@
 use tillbind_protocol::claim::ClaimCode;
 
 use super::*;
-use crate::config::FooterConfig;
+use crate::config::{FooterConfig, FooterSymbol};
 use crate::devices::{ClaimReply, DeviceCounts};
 
 const HOLD: Duration = Duration::from_millis(200);
 
 pub(super) fn with_footer(printer: PrinterTarget) -> ReceiptTapConfig {
+    with_symbol(printer, FooterSymbol::Code)
+}
+
+fn with_symbol(printer: PrinterTarget, symbol: FooterSymbol) -> ReceiptTapConfig {
     ReceiptTapConfig {
         footer: Some(FooterConfig {
             text: "Claim code {code}".to_owned(),
-            link: None,
+            symbol,
             hold: HOLD,
         }),
         ..config(printer)
@@ -73,13 +77,17 @@ struct Printed {
 
 /// Prints in these chunks.
 async fn printed(chunks: &[&[u8]], answers: &[Owner]) -> Printed {
+    printed_with(FooterSymbol::Code, chunks, answers).await
+}
+
+async fn printed_with(symbol: FooterSymbol, chunks: &[&[u8]], answers: &[Owner]) -> Printed {
     let (printer, target) = network_printer().await;
     let Rig {
         devices,
         events,
         stop,
         address,
-    } = Rig::start_with(with_footer(target), 64).await;
+    } = Rig::start_with(with_symbol(target, symbol), 64).await;
     let mut pos = within(TcpStream::connect(address)).await.unwrap();
     let mut paper = accepted(&printer).await;
     let print = async {
@@ -123,6 +131,22 @@ async fn a_claim_is_printed_before_the_cut_and_the_rest_is_as_sent() {
     assert!(paper.ends_with(b"\x1dV\x00after"), "{paper:?}");
     assert!(has(&paper, code().content().as_bytes()), "{paper:?}");
     assert!(has(&paper, code().to_string().as_bytes()), "{paper:?}");
+}
+
+#[tokio::test]
+async fn a_printer_that_draws_no_codes_gets_the_text_alone_and_a_link_in_one_that_does() {
+    let receipt = b"TEA 5.00\n\x1dV\x00";
+    let Printed { paper, counts, .. } =
+        printed_with(FooterSymbol::Absent, &[receipt], &[Owner::Offers]).await;
+    assert_eq!(counts.footers, 1);
+    assert!(has(&paper, code().to_string().as_bytes()), "{paper:?}");
+    assert!(!has(&paper, b"\x1d(k"), "{paper:?}");
+    assert!(paper.ends_with(b"\x1dV\x00"), "{paper:?}");
+
+    let link = FooterSymbol::Link("https://shop.example/{code}".to_owned());
+    let Printed { paper, .. } = printed_with(link, &[receipt], &[Owner::Offers]).await;
+    let address = format!("https://shop.example/{}", code());
+    assert!(has(&paper, address.as_bytes()), "{paper:?}");
 }
 
 #[tokio::test]
