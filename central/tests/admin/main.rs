@@ -3,14 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/postgres.rs"]
+#[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "no database is stopped here")]
 #[expect(clippy::print_stderr, reason = "a part that is left out must say so")]
 mod postgres;
-#[path = "support/service.rs"]
+mod redemption;
+mod scrape;
+#[path = "../support/service.rs"]
 #[expect(dead_code, reason = "terminals' half is the listener's test")]
 mod service;
-#[path = "support/till.rs"]
+#[path = "../support/till.rs"]
 #[expect(dead_code, reason = "the story's tills can do more")]
 mod till;
 
@@ -258,186 +260,6 @@ async fn a_day_at_the_desk_over_postgres() {
         return;
     };
     a_day_at_the_desk(&cluster.database()).await;
-}
-
-async fn a_code_is_redeemed_by_a_platform(database: &str) {
-    let desk = Desk::start(database).await;
-    let (reader, clerk) = (desk.key(Role::Reader).await, desk.key(Role::Operator).await);
-    let chief = desk.key(Role::Admin).await;
-    let path = "/api/v1/claims/redeem";
-    let account = json!({"account": "tmall:82731946"});
-    let (_, made) = desk.post(&clerk, "/api/v1/accounts", &account).await;
-    let account = json!({"account": "tmall:2"});
-    desk.post(&clerk, "/api/v1/accounts", &account).await;
-    let code = till::claim_code(1);
-    let typed = code.content().to_lowercase();
-    let wish = json!({"code": typed, "account": "tmall:82731946"});
-    assert_eq!(desk.post(&reader, path, &wish).await.0, 403);
-    for _ in 0..2 {
-        let (status, told) = desk.post(&clerk, path, &wish).await;
-        assert_eq!((status, &told["state"]), (202, &json!("waiting")), "{told}");
-        assert_eq!(told["claim"], json!(code.digest()));
-        assert!(told["waits_until"].is_string(), "{told}");
-    }
-    let metrics = desk.get(&reader, "/metrics").await.text().await.unwrap();
-    assert!(
-        metrics.contains("\ntillbind_claims_waiting 1\n"),
-        "{metrics}"
-    );
-
-    let (_, pem) = desk.service.enrol("W1").await;
-    let client = desk.service.client(Some(&pem));
-    let mut till = till::Till::new(7);
-    till.sale("1", 1_000, None);
-    till.offer("1", &code);
-    till.sale("2", -1_000, None);
-    till.offer("2", &till::claim_code(2));
-    desk.service.exchange(&client, &till.all()).await;
-    let (status, told) = desk.post(&clerk, path, &wish).await;
-    assert_eq!(
-        (status, &told["state"]),
-        (200, &json!("redeemed")),
-        "{told}"
-    );
-    assert_eq!(
-        (&told["points"], &told["member"]),
-        (&json!(10), &made["member"])
-    );
-    assert_eq!(told["card"], Value::Null);
-
-    let of_return = till::claim_code(2).to_string();
-    let mistyped = format!("{}0", &of_return[..of_return.len() - 1]);
-    for (code, account, status, word) in [
-        (typed.as_str(), "tmall:2", 409, "another account"),
-        (of_return.as_str(), "tmall:2", 409, "return"),
-        (typed.as_str(), "tmall:9", 404, "does not exist"),
-        (mistyped.as_str(), "tmall:2", 400, "mistyped"),
-        ("7", "tmall:2", 400, "16"),
-    ] {
-        let wish = json!({"code": code, "account": account});
-        let (answered, problem) = desk.post(&clerk, path, &wish).await;
-        assert_eq!(answered, status, "{problem}");
-        let message = problem["message"].as_str().unwrap();
-        assert!(message.contains(word), "{message}");
-        assert!(!message.contains(code) || code.len() < 8, "{message}");
-    }
-    let exported = desk
-        .get(&reader, "/api/v1/claims?store=S1&format=csv")
-        .await;
-    let csv = exported.text().await.unwrap();
-    assert!(csv.starts_with("claim,store,workstation,"), "{csv}");
-    assert_eq!(csv.lines().count(), 3);
-    let trail = desk.get(&chief, "/api/v1/audit").await.text().await;
-    let trail = trail.unwrap();
-    for action in ["claim.asked", "claim.redeemed", "claim.refused"] {
-        assert!(trail.contains(action), "{action} is missing in {trail}");
-    }
-    assert!(trail.contains("tmall:********"), "{trail}");
-    assert!(!trail.contains("82731946"), "{trail}");
-    desk.service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_redeemed_by_a_platform_over_sqlite() {
-    a_code_is_redeemed_by_a_platform("sqlite").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_redeemed_by_a_platform_over_postgres() {
-    let Some(cluster) = tokio::task::spawn_blocking(Cluster::shared).await.unwrap() else {
-        return;
-    };
-    a_code_is_redeemed_by_a_platform(&cluster.database()).await;
-}
-
-/// Reads Prometheus' text form: every line is a comment or a name, labels and a number, and every name
-/// is explained before it is used.
-fn figures(text: &str) -> std::collections::BTreeMap<String, f64> {
-    let mut explained = std::collections::BTreeSet::new();
-    let mut figures = std::collections::BTreeMap::new();
-    for line in text.lines() {
-        if let Some(kind) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = kind.split_once(' ').unwrap();
-            assert!(["gauge", "counter", "histogram"].contains(&kind), "{line}");
-            explained.insert(name.to_owned());
-            continue;
-        }
-        if line.starts_with("# HELP ") {
-            continue;
-        }
-        let (series, figure) = line.rsplit_once(' ').unwrap();
-        let name = series.split('{').next().unwrap();
-        let parts = ["_bucket", "_sum", "_count"].iter();
-        let family = parts.fold(name, |name, part| name.strip_suffix(part).unwrap_or(name));
-        assert!(
-            explained.contains(family) || explained.contains(name),
-            "{line}"
-        );
-        assert!(
-            figures
-                .insert(series.to_owned(), figure.parse().unwrap())
-                .is_none(),
-            "{line}"
-        );
-    }
-    figures
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scrape_can_be_read_and_its_counts_move_with_what_happens() {
-    let desk = Desk::start("sqlite").await;
-    let reader = desk.key(Role::Reader).await;
-    let before = figures(&desk.get(&reader, "/metrics").await.text().await.unwrap());
-    let (_, pem) = desk.service.enrol("W1").await;
-    let client = desk.service.client(Some(&pem));
-    let mut till = till::Till::new(7);
-    till.scan("2900000000017");
-    till.raw("[]");
-    till.sale("1", 1_000, None);
-    desk.service.exchange(&client, &till.batch(1..=2)).await;
-    till.sale("2", 1_000, None);
-    desk.service.exchange(&client, &till.batch(4..=4)).await;
-    let nobody = desk.service.client(None);
-    let refused = desk
-        .service
-        .post(&nobody, "/sync/v1/exchange", &till.all())
-        .await;
-    assert_eq!(refused.status(), 401);
-    let after = figures(&desk.get(&reader, "/metrics").await.text().await.unwrap());
-    assert_eq!(
-        before.keys().collect::<Vec<_>>(),
-        after.keys().collect::<Vec<_>>()
-    );
-    for (series, moved) in [
-        ("tillbind_central_batches_total", 1.0),
-        ("tillbind_central_events_total", 2.0),
-        ("tillbind_central_quarantined_total", 1.0),
-        ("tillbind_central_rewinds_total", 1.0),
-        ("tillbind_central_forks_total", 0.0),
-        (
-            "tillbind_central_refusals_total{word=\"no_certificate\"}",
-            1.0,
-        ),
-        ("tillbind_central_exchange_seconds_count", 2.0),
-        ("tillbind_quarantine_waiting", 1.0),
-        ("tillbind_central_exchanges{stage=\"working\"}", 0.0),
-        ("tillbind_central_body_bytes", 0.0),
-    ] {
-        assert!(
-            (after[series] - before[series] - moved).abs() < f64::EPSILON,
-            "{series}"
-        );
-    }
-    assert!(
-        after["tillbind_central_commit_seconds_count"]
-            > before["tillbind_central_commit_seconds_count"]
-    );
-    assert!(after["tillbind_central_connections{listener=\"sync\"}"] >= 2.0);
-    // The scrape's own may not be given back yet.
-    let pooled = ["used", "idle"]
-        .map(|state| after[&format!("tillbind_central_database_connections{{state=\"{state}\"}}")]);
-    assert!(pooled.iter().sum::<f64>() >= 1.0);
-    desk.service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
