@@ -187,12 +187,17 @@ impl<R: BufRead> BufRead for Utf8Text<R> {
 
 impl<R: BufRead> Read for Utf8Text<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let taken = available.len().min(into.len());
-        into[..taken].copy_from_slice(&available[..taken]);
-        self.consume(taken);
-        Ok(taken)
+        read_buffered(self, into)
     }
+}
+
+/// Reads what is buffered, for a reader whose buffer is its source.
+pub(super) fn read_buffered(from: &mut impl BufRead, into: &mut [u8]) -> io::Result<usize> {
+    let available = from.fill_buf()?;
+    let taken = available.len().min(into.len());
+    into[..taken].copy_from_slice(&available[..taken]);
+    from.consume(taken);
+    Ok(taken)
 }
 
 impl<R> Drop for Utf8Text<R> {

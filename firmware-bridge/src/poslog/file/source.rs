@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use super::super::text::read_buffered;
+
 /// Bytes read at once.
 pub(super) const CHUNK_BYTES: usize = 16 * 1024;
 
@@ -223,10 +225,6 @@ impl<S: ReadAt + ?Sized> BufRead for Spliced<'_, S> {
 
 impl<S: ReadAt + ?Sized> Read for Spliced<'_, S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let taken = available.len().min(into.len());
-        into[..taken].copy_from_slice(&available[..taken]);
-        self.consume(taken);
-        Ok(taken)
+        read_buffered(self, into)
     }
 }
