@@ -140,8 +140,7 @@ impl Journal {
         }
         self.lamp.count(|counts| counts.rejected += 1);
         self.lamp.note_error(format!("{file}: {reason}"));
-        let mut reported = note.clone();
-        reported.open_at = None;
+        let reported = note.with_nothing_open();
         self.keep_reported(&reported, stop).await?;
         Ok(reported)
     }

@@ -87,9 +87,7 @@ impl Growing<'_> {
         let mut progress = known(&mut file, len, look, notes).map_err(cannot_read)?;
         let mut others = Vec::new();
         if progress.open_at.is_some() && progress.file.name != look.file.name {
-            let mut old = progress.clone();
-            old.open_at = None;
-            others.push(old);
+            others.push(progress.with_nothing_open());
         }
         progress.open_at = None;
         progress.file = look.file.clone();
@@ -184,10 +182,7 @@ impl Growing<'_> {
         self.send(file, &mut rest, &mut in_flight, &mut reached)?;
         self.wait_for_all(&mut in_flight)?;
         // Should the file come back all the same, it is known by what it was known by.
-        reached.progress = Progress {
-            open_at: None,
-            ..note.clone()
-        };
+        reached.progress = note.with_nothing_open();
         (self.keep)(&reached.progress).map_err(|reason| Told::NotDurable { reason })?;
         Ok(reached)
     }

@@ -54,6 +54,14 @@ impl Progress {
         }
     }
 
+    /// Returns this as it is once what was open is told, or is another file's.
+    pub(super) fn with_nothing_open(&self) -> Self {
+        Self {
+            open_at: None,
+            ..self.clone()
+        }
+    }
+
     /// Returns by how many of its first bytes the file is known: those told, or else all there were,
     /// if anything was said of them or will be.
     pub(super) fn known_bytes(&self) -> u64 {

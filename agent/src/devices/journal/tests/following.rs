@@ -56,7 +56,7 @@ pub(super) fn append(path: &Path, text: &str) {
 }
 
 /// A folder with one file, and its journal just started.
-fn started(name: &str, text: &str, format: JournalFormat) -> (Folder, PathBuf, Rig) {
+pub(super) fn started(name: &str, text: &str, format: JournalFormat) -> (Folder, PathBuf, Rig) {
     let pos = Folder::new();
     let path = pos.path(name);
     append(&path, text);

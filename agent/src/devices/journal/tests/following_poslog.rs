@@ -1,4 +1,4 @@
-use super::following::{QUIET, append};
+use super::following::{QUIET, append, started};
 use super::*;
 
 const END: &str = "</POSLog>";
@@ -69,10 +69,7 @@ async fn a_poslog_that_grows_is_told_by_transaction_though_its_last_tag_is_writt
 
 #[tokio::test]
 async fn a_file_that_ends_in_mid_transaction_is_reported_once_though_a_new_one_is_begun() {
-    let pos = Folder::new();
-    let first = pos.path("monday.xml");
-    fs::write(&first, begun(1) + &torn(2)).unwrap();
-    let mut rig = pos.start(growing(QUIET));
+    let (pos, first, mut rig) = started("monday.xml", &(begun(1) + &torn(2)), growing(QUIET));
     rig.expect("1").await;
     fs::write(pos.path("tuesday.xml"), begun(3)).unwrap();
     rig.expect("3").await;
@@ -95,10 +92,7 @@ async fn a_file_that_ends_in_mid_transaction_is_reported_once_though_a_new_one_i
 
 #[tokio::test]
 async fn a_pos_that_goes_on_behind_a_torn_transaction_loses_that_one_alone() {
-    let pos = Folder::new();
-    let path = pos.path("day.xml");
-    fs::write(&path, begun(1) + &torn(2)).unwrap();
-    let mut rig = pos.start(growing(LONG));
+    let (pos, path, mut rig) = started("day.xml", &(begun(1) + &torn(2)), growing(LONG));
     rig.expect("1").await;
     append(&path, &transaction(3, "5.00"));
     see_cut_off(&rig.rejection().await, begun(1).len(), 2);
@@ -116,10 +110,8 @@ async fn a_pos_that_goes_on_behind_a_torn_transaction_loses_that_one_alone() {
 #[tokio::test]
 async fn a_torn_transaction_that_was_reported_is_not_reported_again_when_the_pos_goes_on() {
     for first in [begun(1), file_of(&[]).replace(END, "")] {
-        let pos = Folder::new();
-        let path = pos.path("day.xml");
-        fs::write(&path, format!("{first}{}", torn(2))).unwrap();
-        let mut rig = pos.start(growing(QUIET));
+        let (_pos, path, mut rig) =
+            started("day.xml", &format!("{first}{}", torn(2)), growing(QUIET));
         if first.contains("Transaction") {
             rig.expect("1").await;
         }
@@ -133,10 +125,7 @@ async fn a_torn_transaction_that_was_reported_is_not_reported_again_when_the_pos
 
 #[tokio::test]
 async fn the_rest_of_a_transaction_is_taken_though_it_comes_after_it_was_given_up() {
-    let pos = Folder::new();
-    let path = pos.path("day.xml");
-    fs::write(&path, begun(1) + &torn(2)).unwrap();
-    let mut rig = pos.start(growing(QUIET));
+    let (_pos, path, mut rig) = started("day.xml", &(begun(1) + &torn(2)), growing(QUIET));
     rig.expect("1").await;
     see_cut_off(&rig.rejection().await, begun(1).len(), 2);
     rig.counts(|counts| counts.files == 1).await;
@@ -149,10 +138,7 @@ async fn the_rest_of_a_transaction_is_taken_though_it_comes_after_it_was_given_u
 
 #[tokio::test]
 async fn a_file_that_grew_after_it_was_quiet_is_watched_to_its_end_across_a_restart() {
-    let pos = Folder::new();
-    let path = pos.path("day.xml");
-    fs::write(&path, begun(1)).unwrap();
-    let mut rig = pos.start(growing(QUIET));
+    let (pos, path, mut rig) = started("day.xml", &begun(1), growing(QUIET));
     rig.expect("1").await;
     rig.counts(|counts| counts.files == 1).await;
     rig.stop().await;
@@ -167,10 +153,7 @@ async fn a_file_that_grew_after_it_was_quiet_is_watched_to_its_end_across_a_rest
 
 #[tokio::test]
 async fn a_slow_writer_is_waited_for_and_reported_by_no_one() {
-    let pos = Folder::new();
-    let path = pos.path("day.xml");
-    fs::write(&path, begun(1)).unwrap();
-    let mut rig = pos.start(growing(QUIET));
+    let (_pos, path, mut rig) = started("day.xml", &begun(1), growing(QUIET));
     rig.expect("1").await;
     // In all it takes longer than the quiet time, but no pause does.
     let second = transaction(2, "5.00");
@@ -188,10 +171,8 @@ async fn a_slow_writer_is_waited_for_and_reported_by_no_one() {
 async fn what_waited_for_its_rest_in_a_file_that_is_replaced_or_removed_is_reported() {
     for first in [begun(1), file_of(&[]).replace(END, "")] {
         for is_replaced in [true, false] {
-            let pos = Folder::new();
-            let path = pos.path("day.xml");
-            fs::write(&path, format!("{first}{}", torn(2))).unwrap();
-            let mut rig = pos.start(growing(LONG));
+            let (pos, path, mut rig) =
+                started("day.xml", &format!("{first}{}", torn(2)), growing(LONG));
             if first.contains("Transaction") {
                 rig.expect("1").await;
             }
@@ -221,10 +202,7 @@ async fn what_waited_for_its_rest_in_a_file_that_is_replaced_or_removed_is_repor
 
 #[tokio::test]
 async fn what_waits_for_its_rest_in_a_rotated_file_is_that_files_and_no_loss() {
-    let pos = Folder::new();
-    let path = pos.path("day.xml");
-    fs::write(&path, begun(1) + &torn(2)).unwrap();
-    let mut rig = pos.start(growing(QUIET * 3));
+    let (pos, path, mut rig) = started("day.xml", &(begun(1) + &torn(2)), growing(QUIET * 3));
     rig.expect("1").await;
     pos.notes.open("day.xml", begun(1).len()).await;
     fs::rename(&path, pos.path("day.xml.1")).unwrap();
@@ -246,10 +224,11 @@ async fn what_waits_for_its_rest_in_a_rotated_file_is_that_files_and_no_loss() {
 
 #[tokio::test]
 async fn a_fault_behind_the_last_whole_transaction_is_reported_once() {
-    let pos = Folder::new();
-    let path = pos.path("day.xml");
-    fs::write(&path, begun(1) + &transaction(2, "6.66")).unwrap();
-    let mut rig = pos.start(growing(QUIET));
+    let (_pos, path, mut rig) = started(
+        "day.xml",
+        &(begun(1) + &transaction(2, "6.66")),
+        growing(QUIET),
+    );
     rig.expect("1").await;
     let reason = rig.rejection().await;
     assert!(reason.contains("do not add up"), "{reason}");
