@@ -221,9 +221,13 @@ impl<'a, S: ReadAt + ?Sized> PosLogFile<'a, S> {
         let Some(next) = found.start else {
             return Ok(found);
         };
-        self.from = Place { offset: next, head };
-        self.reader = PosLogReader::new(Spliced::new(self.extent, self.from));
+        self.read_from(Place { offset: next, head });
         Ok(found)
+    }
+
+    fn read_from(&mut self, place: Place) {
+        self.from = place;
+        self.reader = PosLogReader::new(Spliced::new(self.extent, place));
     }
 
     /// Moves the place behind the transaction that was read last.
@@ -245,8 +249,7 @@ impl<'a, S: ReadAt + ?Sized> PosLogFile<'a, S> {
             (None, Some(start)) => match self.look_through(start + 1..self.extent.len)?.end {
                 Some(offset) => {
                     let place = Place { offset, head };
-                    self.reader = PosLogReader::new(Spliced::new(self.extent, place));
-                    self.from = place;
+                    self.read_from(place);
                     Some(place)
                 }
                 None => None,
